@@ -1,0 +1,34 @@
+//! `/healthz` and `/readyz`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use stedi_openapi::Health;
+
+use crate::app::App;
+
+/// How long the lake may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The process answers.
+pub(super) async fn alive() -> Json<Health> {
+    Json(Health::Ok)
+}
+
+/// The lake answers too.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
+    match tokio::time::timeout(PATIENCE, app.lake.answers()).await {
+        Ok(Ok(())) => (StatusCode::OK, Json(Health::Ok)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health::Unavailable))
+        }
+        Err(_) => {
+            tracing::warn!(seconds = PATIENCE.as_secs(), "not ready: the lake does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health::Unavailable))
+        }
+    }
+}

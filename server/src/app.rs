@@ -1,0 +1,86 @@
+//! From the configuration to the services: opens the lake, loads the pipeline, checks the key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, ConfigError};
+use crate::lake::{Lake, LakeError, Location, SessionLimits};
+use crate::landing::{Landing, LandingError, LandingLimits};
+use crate::ledger::{LedgerError, SubjectKey};
+use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
+use crate::promotion::{Promotion, PromotionError};
+use crate::query::Query;
+
+/// Everything that runs on one lake.
+#[derive(Debug)]
+pub struct App {
+    /// The lake.
+    pub lake: Lake,
+    /// Its tables' declaration.
+    pub pipeline: Arc<Pipeline>,
+    /// JSON comes in.
+    pub landing: Landing,
+    /// Derived tables are brought up to date.
+    pub promotion: Promotion,
+    /// Statements are answered.
+    pub query: Query,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The pipeline.
+    #[error("pipeline: {0}")]
+    Pipeline(#[from] PipelineError),
+    /// The lake.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The subject key.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Landing tables.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
+    /// Derived tables.
+    #[error(transparent)]
+    Promotion(#[from] PromotionError),
+}
+
+impl App {
+    /// Opens a lake. The pipeline is checked before the store is touched, and the key before any
+    /// table is made.
+    ///
+    /// # Errors
+    /// The first thing that is not as it must be.
+    pub async fn open(config: &Config) -> Result<Self, AppError> {
+        let files = match &config.pipeline.dir {
+            Some(folder) => PipelineFiles::read(folder)?,
+            None => PipelineFiles::built_in(),
+        };
+        let pipeline = Arc::new(Pipeline::load(&files, &config.pipeline.options).await?);
+        let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
+        let key = SubjectKey::open(&lake, &config.subject_key()).await?;
+        let limits = LandingLimits {
+            record_bytes: config.landing.record_bytes,
+            ahead: Duration::from_secs(3600 * config.landing.ahead_hours),
+        };
+        let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
+        let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
+        landing.create_tables().await?;
+        promotion.create_tables().await?;
+        let query = Query::new(lake.clone(), Arc::clone(&pipeline));
+        Ok(Self { lake, pipeline, landing, promotion, query })
+    }
+}
+
+fn session_limits(config: &Config) -> SessionLimits {
+    SessionLimits {
+        memory: config.memory.pool_bytes,
+        spill_dir: config.state_dir.join("spill"),
+        spill: config.memory.spill_bytes,
+        partitions: std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}

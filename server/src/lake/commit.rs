@@ -1,0 +1,156 @@
+//! Commits: all of a change or nothing, once.
+
+use std::collections::HashMap;
+
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use serde_json::{Value, json};
+
+use super::error::LakeError;
+use super::store::Lake;
+use super::table::Table;
+use super::write::Written;
+
+/// How often an append is tried again behind the commits of others.
+const APPEND_RETRIES: usize = 50;
+
+/// What a change does with the rows that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Keeps them.
+    Append,
+    /// Replaces all of them. Never rebased: it is decided anew on the table's new state.
+    Overwrite,
+}
+
+/// One commit.
+#[derive(Debug)]
+pub struct Change {
+    /// What happens to the rows that are there.
+    pub mode: Mode,
+    /// New data files.
+    pub written: Written,
+    /// `txn` actions, by application id. At least one: it is how the commit is recognised.
+    pub txns: Vec<(String, i64)>,
+    /// What the table's history says about it, under `stedi`.
+    pub info: Value,
+}
+
+/// A change that is in the table.
+#[derive(Debug)]
+pub enum Committed {
+    /// By this call.
+    Now(Table),
+    /// The log already held a commit with the same `txn` actions after this call's own attempt
+    /// was reported as failed: the attempt itself, or another writer's same work.
+    Found(Table),
+}
+
+impl Committed {
+    /// The table with the change in it.
+    pub fn table(self) -> Table {
+        match self {
+            Committed::Now(table) | Committed::Found(table) => table,
+        }
+    }
+}
+
+/// Commits a change against the version that `table` is.
+///
+/// A commit whose answer was lost is reported as failed though it happened: object stores repeat
+/// a conditional write after a broken connection, and the repeat finds the first one's key taken.
+/// So after any error the log is read again, and a commit found there with this change's `txn`
+/// actions counts as success.
+///
+/// # Errors
+/// [`LakeError::Conflict`] if somebody else changed the table, [`LakeError::Table`] otherwise; in
+/// both cases the change is not in the table.
+pub async fn commit(
+    lake: &Lake,
+    folder: &str,
+    table: &Table,
+    change: Change,
+) -> Result<Committed, LakeError> {
+    let txns = change.txns.clone();
+    match try_commit(table, change).await {
+        Ok(table) => Ok(Committed::Now(table)),
+        Err(error) => {
+            let name = table.name();
+            tracing::info!(table = name, %error, "commit reported as failed; reading the log again");
+            if let Some(table) = lake.table(folder, name).await?
+                && holds(&table, &txns).await?
+            {
+                return Ok(Committed::Found(table));
+            }
+            Err(match conflict(&error) {
+                true => LakeError::Conflict { table: name.to_owned() },
+                false => LakeError::table(name)(error),
+            })
+        }
+    }
+}
+
+/// Whether the log's `txn` actions are these.
+async fn holds(table: &Table, txns: &[(String, i64)]) -> Result<bool, LakeError> {
+    for (app_id, version) in txns {
+        if table.txn(app_id).await? != Some(*version) {
+            return Ok(false);
+        }
+    }
+    Ok(!txns.is_empty())
+}
+
+async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableError> {
+    let state = table.delta.snapshot()?;
+    let (save_mode, retries) = match change.mode {
+        Mode::Append => (SaveMode::Append, APPEND_RETRIES),
+        Mode::Overwrite => (SaveMode::Overwrite, 0),
+    };
+    let removed: Vec<Action> = match change.mode {
+        Mode::Append => Vec::new(),
+        Mode::Overwrite => {
+            state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()
+        }
+    };
+    let metrics = json!({
+        "numFiles": change.written.adds.len(),
+        "numRemovedFiles": removed.len(),
+        "numOutputRows": change.written.rows,
+        "numOutputBytes": change.written.bytes(),
+    });
+    let info = HashMap::from([
+        ("operationMetrics".to_owned(), metrics),
+        ("stedi".to_owned(), change.info),
+    ]);
+    let txns = change.txns.into_iter().map(|(app_id, version)| Transaction::new(app_id, version));
+    let properties = CommitProperties::default()
+        .with_max_retries(retries)
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false))
+        .with_metadata(info)
+        .with_application_transactions(txns.collect());
+    let actions = removed.into_iter().chain(change.written.adds.into_iter().map(Action::Add));
+    let operation =
+        DeltaOperation::Write { mode: save_mode, partition_by: None, predicate: None };
+    let commit = CommitBuilder::from(properties)
+        .with_actions(actions.collect())
+        .build(Some(state.snapshot()), table.delta.log_store(), operation)
+        .await?;
+    let mut delta = table.delta.clone();
+    delta.state = Some(commit.snapshot());
+    Ok(Table { name: table.name.clone(), delta })
+}
+
+fn conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::CommitConflict(_)
+                    | TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::VersionAlreadyExists(_)
+            }
+    )
+}

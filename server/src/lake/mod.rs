@@ -1,0 +1,20 @@
+//! The only code that knows Delta tables and how DataFusion reads them: where a lake is, how its
+//! tables are opened, written and committed, and the sessions that plans run in.
+
+mod commit;
+mod error;
+mod location;
+mod object;
+mod probe;
+pub mod session;
+mod store;
+mod table;
+mod write;
+
+pub use commit::{Change, Committed, Mode, commit};
+pub use error::LakeError;
+pub use location::Location;
+pub use session::{SessionLimits, Sessions};
+pub use store::Lake;
+pub use table::{Columns, Table, TableStats};
+pub use write::{Writer, Written, write_all};

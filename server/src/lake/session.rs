@@ -1,0 +1,94 @@
+//! The sessions that plans run in: bounded memory, spill to disk, lower-case names.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deltalake::datafusion::common::ScalarValue;
+use deltalake::datafusion::common::config::Dialect;
+use deltalake::datafusion::common::metadata::ScalarAndMetadata;
+use deltalake::datafusion::common::{ParamValues, Result};
+use deltalake::datafusion::execution::SessionStateBuilder;
+use deltalake::datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use deltalake::datafusion::execution::memory_pool::FairSpillPool;
+use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use deltalake::datafusion::logical_expr::LogicalPlan;
+use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::delta_datafusion::planner::DeltaPlanner;
+
+/// What plans may use.
+#[derive(Clone, Debug)]
+pub struct SessionLimits {
+    /// Bytes of memory for all plans together.
+    pub memory: usize,
+    /// Where plans spill what does not fit.
+    pub spill_dir: PathBuf,
+    /// Bytes that may be spilled at one time.
+    pub spill: u64,
+    /// Partitions that a plan runs in at the same time.
+    pub partitions: usize,
+}
+
+/// Makes sessions that share one memory pool and one spill folder.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    runtime: Arc<RuntimeEnv>,
+    partitions: usize,
+}
+
+impl Sessions {
+    /// Sets the shared limits up; the spill folder is made when first needed.
+    pub fn new(limits: &SessionLimits) -> Result<Self> {
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()]))
+            .with_max_temp_directory_size(limits.spill);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        Ok(Self { runtime, partitions: limits.partitions })
+    }
+
+    /// A session without tables.
+    pub fn session(&self) -> SessionContext {
+        let state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config(self.partitions))
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_query_planner(DeltaPlanner::new())
+            .build();
+        SessionContext::new_with_state(state)
+    }
+}
+
+/// A session that plans and runs nothing.
+pub fn planning() -> SessionContext {
+    SessionContext::new_with_config(config(1))
+}
+
+/// The SQL dialect of pipelines and statements.
+pub fn dialect() -> Dialect {
+    Dialect::Generic
+}
+
+/// Puts the values of options in the place of `$option`.
+pub fn bind(plan: LogicalPlan, options: &BTreeMap<String, String>) -> Result<LogicalPlan> {
+    let values: HashMap<String, ScalarAndMetadata> = options
+        .iter()
+        .map(|(name, value)| (name.clone(), ScalarValue::from(value.as_str()).into()))
+        .collect();
+    plan.replace_params_with_values(&ParamValues::Map(values))
+}
+
+fn config(partitions: usize) -> SessionConfig {
+    SessionConfig::new()
+        .with_target_partitions(partitions)
+        .with_information_schema(false)
+        // Files and tables are written as plain strings; views would be converted at every write.
+        .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
+        .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+        // As delta-rs sets them: pushing IN lists of dictionary keys down has panicked.
+        .set_usize("datafusion.optimizer.hash_join_inlist_pushdown_max_size", 0)
+        .set_usize("datafusion.optimizer.hash_join_inlist_pushdown_max_distinct_values", 0)
+}

@@ -1,0 +1,87 @@
+//! A lake: one object store, its tables, and the sessions that read them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deltalake::logstore::object_store::path::Path;
+use deltalake::logstore::{ObjectStoreRef, store_for};
+
+use super::error::{LakeError, StoreFault};
+use super::location::Location;
+use super::probe;
+use super::session::{SessionLimits, Sessions};
+
+/// The object that makes a folder a lake; it is never changed.
+const LAKE_FILE: &str = "system/lake.json";
+
+/// An open lake. All its tables share one client of the store.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    pub(super) location: Location,
+    /// The store from the bucket's or the file system's root.
+    pub(super) store: ObjectStoreRef,
+    /// The lake's root below that.
+    pub(super) root: Path,
+    pub(super) sessions: Sessions,
+}
+
+impl Lake {
+    /// Opens a lake and proves that the store honours conditional writes. S3 takes endpoint, region
+    /// and keys from the standard `AWS_*` variables.
+    ///
+    /// # Errors
+    /// [`LakeError::Store`] says what the store lacks.
+    pub async fn open(location: Location, limits: &SessionLimits) -> Result<Self, LakeError> {
+        let root_name = location.to_string();
+        let unusable = |fault| LakeError::Store { root: root_name.clone(), fault };
+        // The store of the bucket or file system as a whole: delta-rs adds each table's path.
+        let mut whole = location.url().clone();
+        whole.set_path("/");
+        let store = store_for(&whole, store_options())
+            .map_err(|error| unusable(StoreFault::NoAnswer(error.to_string())))?;
+        let root = Path::from_url_path(location.url().path())
+            .map_err(|error| unusable(StoreFault::NoAnswer(error.to_string())))?;
+        let dynamic: Arc<dyn deltalake::ObjectStore> = Arc::clone(&store) as _;
+        probe::prove(&dynamic, &root).await.map_err(unusable)?;
+        let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
+        let lake = Self { location, store, root, sessions };
+        let form = serde_json::json!({ "format": "stedi lake 1" });
+        lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
+        Ok(lake)
+    }
+
+    /// Asks the store for something small.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the lake's root is gone.
+    pub async fn answers(&self) -> Result<(), LakeError> {
+        match self.read_object(LAKE_FILE).await? {
+            Some(_) => Ok(()),
+            None => Err(LakeError::Store {
+                root: self.location.to_string(),
+                fault: StoreFault::NotReadBack,
+            }),
+        }
+    }
+
+    /// Where the lake is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Sessions with the lake's limits.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+}
+
+/// What the `AWS_*` variables leave open. An S3-compatible store behind `AWS_ENDPOINT_URL` seldom
+/// cares for a region, but requests cannot be signed without one.
+fn store_options() -> HashMap<String, String> {
+    let set = |name: &str| std::env::var_os(name).is_some();
+    let mut options = HashMap::new();
+    if set("AWS_ENDPOINT_URL") && !set("AWS_REGION") && !set("AWS_DEFAULT_REGION") {
+        options.insert("aws_region".to_owned(), "us-east-1".to_owned());
+    }
+    options
+}

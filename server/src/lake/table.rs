@@ -1,0 +1,193 @@
+//! A Delta table at one version.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use deltalake::arrow::datatypes::{Schema, SchemaRef};
+use deltalake::datafusion::catalog::TableProvider;
+use deltalake::datafusion::prelude::SessionContext;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::CommitProperties;
+use deltalake::kernel::{StructField, StructType};
+use deltalake::operations::create::CreateBuilder;
+use deltalake::protocol::SaveMode;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+
+use super::error::LakeError;
+use super::store::Lake;
+
+/// The columns of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    /// Names and types, in stored order.
+    pub schema: SchemaRef,
+    /// Columns of which no minimum and maximum is kept, neither in the log nor in data files:
+    /// they would show personal data to whoever reads metadata.
+    pub without_statistics: BTreeSet<String>,
+}
+
+impl Columns {
+    fn configuration(&self) -> Vec<(String, Option<String>)> {
+        let indexed: Vec<&str> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .filter(|name| !self.without_statistics.contains(*name))
+            .collect();
+        [
+            ("delta.enableChangeDataFeed", "true".to_owned()),
+            ("delta.dataSkippingStatsColumns", indexed.join(",")),
+            // Both are maintenance's to do, one table at a time.
+            ("delta.enableExpiredLogCleanup", "false".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), Some(value)))
+        .to_vec()
+    }
+}
+
+/// What a version of a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStats {
+    /// Rows.
+    pub rows: u64,
+    /// Data files.
+    pub files: u64,
+    /// Bytes of the data files.
+    pub bytes: u64,
+}
+
+/// A table as it was when it was opened; clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub(super) name: String,
+    pub(super) delta: DeltaTable,
+}
+
+impl Lake {
+    /// Opens the newest version of `folder/name`; `None` if there is no such table.
+    pub async fn table(&self, folder: &str, name: &str) -> Result<Option<Table>, LakeError> {
+        let failed = LakeError::table(name);
+        let mut delta = self.unloaded(folder, name)?;
+        if !delta.verify_deltatable_existence().await.map_err(failed)? {
+            return Ok(None);
+        }
+        delta.load().await.map_err(failed)?;
+        Ok(Some(Table { name: name.to_owned(), delta }))
+    }
+
+    /// Opens the newest version of `folder/name`, creating the table first if there is none.
+    ///
+    /// # Errors
+    /// [`LakeError::Table`] if the table is there with other columns.
+    pub async fn table_or_create(
+        &self,
+        folder: &str,
+        name: &str,
+        columns: &Columns,
+    ) -> Result<Table, LakeError> {
+        if let Some(table) = self.table(folder, name).await? {
+            return Ok(table);
+        }
+        let failed = LakeError::table(name);
+        if let Some(root) = self.location.local() {
+            // delta-rs does not make the folder of a new table.
+            std::fs::create_dir_all(root.join(folder).join(name)).map_err(|error| failed(error.into()))?;
+        }
+        let fields: Vec<StructField> = kernel_schema(&columns.schema)
+            .map_err(failed)?
+            .fields()
+            .cloned()
+            .collect();
+        let created = CreateBuilder::new()
+            .with_log_store(self.unloaded(folder, name)?.log_store())
+            .with_table_name(name)
+            .with_columns(fields)
+            .with_configuration(columns.configuration())
+            .with_save_mode(SaveMode::ErrorIfExists)
+            .with_commit_properties(
+                CommitProperties::default()
+                    .with_max_retries(0)
+                    .with_create_checkpoint(false)
+                    .with_cleanup_expired_logs(Some(false)),
+            )
+            .await;
+        match created {
+            Ok(delta) => Ok(Table { name: name.to_owned(), delta }),
+            // Somebody else may have created it meanwhile.
+            Err(error) => self.table(folder, name).await?.ok_or_else(|| failed(error)),
+        }
+    }
+
+    fn unloaded(&self, folder: &str, name: &str) -> Result<DeltaTable, LakeError> {
+        let url = self.location.folder(&format!("{folder}/{name}"))?;
+        DeltaTableBuilder::from_url(url.clone())
+            .and_then(|builder| builder.with_storage_backend(Arc::clone(&self.store), url).build())
+            .map_err(LakeError::table(name))
+    }
+}
+
+impl Table {
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Delta version that this is.
+    pub fn version(&self) -> u64 {
+        self.delta.version().unwrap_or_default()
+    }
+
+    /// Columns and types.
+    pub fn schema(&self) -> Result<SchemaRef, LakeError> {
+        let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
+        Ok(state.snapshot().arrow_schema())
+    }
+
+    /// Whether the table stores these columns in this order.
+    pub fn stores(&self, columns: &Columns) -> Result<bool, LakeError> {
+        let shape = |schema: &Schema| {
+            let fields = schema.fields().iter();
+            fields.map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>()
+        };
+        Ok(shape(self.schema()?.as_ref()) == shape(columns.schema.as_ref()))
+    }
+
+    /// Rows, files and bytes, counted from the log.
+    pub fn stats(&self) -> Result<TableStats, LakeError> {
+        let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
+        let mut stats = TableStats { rows: 0, files: 0, bytes: 0 };
+        for file in state.log_data().iter() {
+            stats.rows += file.num_records().unwrap_or_default() as u64;
+            stats.files += 1;
+            stats.bytes += u64::try_from(file.size()).unwrap_or_default();
+        }
+        Ok(stats)
+    }
+
+    /// The version that the `txn` actions of the log hold for an application id (Delta protocol,
+    /// "Transaction Identifiers").
+    pub async fn txn(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
+        let failed = LakeError::table(&self.name);
+        let state = self.delta.snapshot().map_err(failed)?;
+        state.transaction_version(self.delta.log_store().as_ref(), app_id).await.map_err(failed)
+    }
+
+    /// Makes this version readable in a session under a name.
+    pub async fn register(&self, session: &SessionContext, name: &str) -> Result<(), LakeError> {
+        let state = Arc::new(session.state());
+        self.delta.update_datafusion_session(state.as_ref()).map_err(LakeError::table(&self.name))?;
+        let provider: Arc<dyn TableProvider> = self
+            .delta
+            .table_provider()
+            .with_session(state)
+            .await
+            .map_err(LakeError::plan(&self.name))?;
+        session.register_table(name, provider).map_err(LakeError::plan(&self.name))?;
+        Ok(())
+    }
+}
+
+fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
+    Ok(schema.as_ref().try_into_kernel()?)
+}

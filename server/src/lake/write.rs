@@ -1,0 +1,193 @@
+//! Writes data files. Nothing is in the table until the files are committed.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use deltalake::arrow::array::{ArrayRef, RecordBatch};
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::datafusion::error::DataFusionError;
+use deltalake::datafusion::execution::SendableRecordBatchStream;
+use deltalake::datafusion::logical_expr::LogicalPlan;
+use deltalake::datafusion::physical_plan::execute_stream_partitioned;
+use deltalake::datafusion::prelude::SessionContext;
+use deltalake::kernel::Add;
+use deltalake::logstore::object_store::path::Path;
+use deltalake::logstore::object_store::{ObjectStore, ObjectStoreExt};
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use deltalake::parquet::schema::types::ColumnPath;
+use futures::StreamExt;
+use tokio::task::JoinSet;
+
+use super::error::LakeError;
+use super::table::{Columns, Table};
+
+/// Rows of a row group: what a reader skips or decodes as one, and what a writer holds in memory.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Bytes after which a new file is begun.
+const FILE_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Data files that wait for their commit.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// The files.
+    pub(super) adds: Vec<Add>,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+impl Written {
+    /// Bytes of the files.
+    pub fn bytes(&self) -> u64 {
+        self.adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum()
+    }
+
+    /// Removes the files, which will not be committed. What cannot be removed is left to
+    /// maintenance, which finds files that no commit names.
+    pub async fn discard(self, table: &Table) {
+        let store = table.delta.object_store();
+        for add in self.adds {
+            if let Err(error) = store.delete(&Path::from(add.path.as_str())).await {
+                tracing::warn!(table = table.name(), %error, "a discarded data file was not removed");
+            }
+        }
+    }
+}
+
+/// Writes the data files of one table.
+pub struct Writer {
+    table: String,
+    schema: SchemaRef,
+    inner: DeltaWriter,
+    rows: u64,
+}
+
+impl Writer {
+    /// A writer of files with the given columns into the table's folder.
+    pub fn new(table: &Table, columns: &Columns) -> Self {
+        let indexed = columns.schema.fields().iter().map(|field| field.name().clone());
+        let indexed = indexed.filter(|name| !columns.without_statistics.contains(name)).collect();
+        let config = WriterConfig::new(
+            Arc::clone(&columns.schema),
+            Vec::new(),
+            Some(properties(&columns.without_statistics)),
+            NonZeroU64::new(FILE_BYTES),
+            None,
+            Default::default(),
+            Some(indexed),
+        );
+        let store: Arc<dyn ObjectStore> = table.delta.object_store();
+        Self {
+            table: table.name().to_owned(),
+            schema: Arc::clone(&columns.schema),
+            inner: DeltaWriter::new(store, config),
+            rows: 0,
+        }
+    }
+
+    /// Adds rows.
+    pub async fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.rows += batch.num_rows() as u64;
+        let batch = conform(batch, &self.schema).map_err(LakeError::plan(&self.table))?;
+        self.inner.write(&batch).await.map_err(LakeError::table(&self.table))
+    }
+
+    /// Finishes the files.
+    pub async fn finish(self) -> Result<Written, LakeError> {
+        let adds = self.inner.close().await.map_err(LakeError::table(&self.table))?;
+        Ok(Written { adds, rows: self.rows })
+    }
+
+    /// Gives up what was written.
+    pub async fn abandon(self) {
+        if let Err(error) = self.inner.abort().await {
+            tracing::warn!(table = self.table, %error, "an unfinished data file was not removed");
+        }
+    }
+}
+
+/// Runs a plan and writes its rows, each partition of it into files of its own, at the same time.
+pub async fn write_all(
+    session: &SessionContext,
+    plan: LogicalPlan,
+    table: &Table,
+    columns: &Columns,
+) -> Result<Written, LakeError> {
+    let failed = LakeError::plan(table.name());
+    let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+    let streams = execute_stream_partitioned(plan, session.task_ctx()).map_err(failed)?;
+    let mut writers = JoinSet::new();
+    for stream in streams {
+        let writer = Writer::new(table, columns);
+        writers.spawn(write_stream(stream, writer));
+    }
+    let mut written = Written::default();
+    let mut failure = None;
+    while let Some(outcome) = writers.join_next().await {
+        let outcome = outcome
+            .map_err(|error| failed(DataFusionError::ExecutionJoin(Box::new(error))))
+            .and_then(|outcome| outcome);
+        match outcome {
+            Ok(part) => {
+                written.rows += part.rows;
+                written.adds.extend(part.adds);
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match failure {
+        None => Ok(written),
+        Some(error) => {
+            written.discard(table).await;
+            Err(error)
+        }
+    }
+}
+
+async fn write_stream(
+    mut stream: SendableRecordBatchStream,
+    mut writer: Writer,
+) -> Result<Written, LakeError> {
+    while let Some(batch) = stream.next().await {
+        let outcome = match batch {
+            Ok(batch) => writer.write(&batch).await,
+            Err(error) => Err(LakeError::plan(&writer.table)(error)),
+        };
+        if let Err(error) = outcome {
+            writer.abandon().await;
+            return Err(error);
+        }
+    }
+    writer.finish().await
+}
+
+/// The same rows in exactly the stored types.
+fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+    let columns: Result<Vec<ArrayRef>, _> = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()),
+        })
+        .collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns?)?)
+}
+
+fn properties(without_statistics: &BTreeSet<String>) -> WriterProperties {
+    let compression = ZstdLevel::try_new(1).map_or(Compression::SNAPPY, Compression::ZSTD);
+    let builder = WriterProperties::builder()
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+    without_statistics
+        .iter()
+        .fold(builder, |builder, name| {
+            let column = ColumnPath::from(name.as_str());
+            builder.set_column_statistics_enabled(column, EnabledStatistics::None)
+        })
+        .build()
+}

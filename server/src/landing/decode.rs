@@ -1,0 +1,182 @@
+//! A record becomes a row of its landing table, or is rejected with a reason.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use super::record::{Record, Scalar};
+use super::value::{self, Stored};
+use crate::ledger::SubjectKey;
+use crate::pipeline::{Kind, Rule, Source};
+
+/// Different unknown fields that are counted by name; those beyond are counted together.
+const UNKNOWN_NAMES: usize = 100;
+/// Field names and subjects that are remembered between records, and how long they may be, in
+/// bytes: what is sent must not decide how much memory is used.
+const REMEMBERED: usize = 16 * 1024;
+const REMEMBERED_BYTES: usize = 320;
+
+/// Reads the records of one source.
+pub(super) struct Decoder {
+    rules: Vec<Rule>,
+    subject: Option<usize>,
+    recorded: Vec<usize>,
+    any_of: Vec<usize>,
+    /// The latest moment that a record may have, in epoch milliseconds.
+    latest: i64,
+    key: SubjectKey,
+    /// Column by field name, as names were met; `None` for unknown ones.
+    names: HashMap<String, Option<usize>>,
+    subjects: HashMap<String, String>,
+    unknown: BTreeMap<String, u64>,
+}
+
+/// A record that cannot be used.
+pub(super) struct Rejected {
+    pub reason: String,
+    pub subject_id: Option<String>,
+}
+
+impl Decoder {
+    /// A decoder of the source's records, none of which may be later than `latest`.
+    pub fn new(source: &Source, key: SubjectKey, latest: i64) -> Self {
+        let index = |name: &String| source.rules.iter().position(|rule| rule.name == *name);
+        Self {
+            subject: source.subject.as_ref().and_then(index),
+            recorded: source.recorded.iter().filter_map(index).collect(),
+            any_of: source.any_of.iter().filter_map(index).collect(),
+            rules: source.rules.clone(),
+            latest,
+            key,
+            names: HashMap::new(),
+            subjects: HashMap::new(),
+            unknown: BTreeMap::new(),
+        }
+    }
+
+    /// The record's row without the columns that order arrivals: the pseudonym, if the source
+    /// names customers, then the declared columns.
+    pub fn decode<'a>(&mut self, record: Record<'a>) -> Result<Vec<Option<Stored<'a>>>, Rejected> {
+        let mut row: Vec<Option<Stored<'a>>> = vec![None; self.rules.len()];
+        let outcome = self.fill(&mut row, record).and_then(|()| self.complete(&row));
+        let subject_id = self.subject.map(|at| self.subject_id(row[at].as_ref()));
+        match (outcome, subject_id) {
+            (Ok(()), None) => Ok(row),
+            (Ok(()), Some(subject_id)) => {
+                row.insert(0, subject_id.map(|id| Stored::Text(Cow::Owned(id))));
+                Ok(row)
+            }
+            (Err(reason), subject_id) => {
+                Err(Rejected { reason, subject_id: subject_id.flatten() })
+            }
+        }
+    }
+
+    /// How often each field that no column takes was met.
+    pub fn into_unknown(self) -> BTreeMap<String, u64> {
+        self.unknown
+    }
+
+    /// Reads every field, also behind a wrong one, so that the record's subject is known.
+    fn fill<'a>(
+        &mut self,
+        row: &mut [Option<Stored<'a>>],
+        record: Record<'a>,
+    ) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for (name, value) in record.0 {
+            match self.column(&name) {
+                Some(at) => {
+                    let read = self.read(at, &value, row[at].is_some());
+                    match read {
+                        Ok(Some(value)) => row[at] = Some(value),
+                        Ok(None) => {}
+                        Err(reason) => outcome = outcome.and(Err(reason)),
+                    }
+                }
+                None => self.count_unknown(name),
+            }
+        }
+        outcome
+    }
+
+    fn read<'a>(
+        &self,
+        at: usize,
+        value: &Scalar<'a>,
+        filled: bool,
+    ) -> Result<Option<Stored<'a>>, String> {
+        let rule = &self.rules[at];
+        match value::read(rule.kind, value) {
+            Ok(Some(_)) if filled => Err(format!("{}: given twice", rule.name)),
+            Ok(value) => Ok(value),
+            // A date that may be missing and cannot be read is missing: no consent follows from it.
+            Err(_) if rule.kind == Kind::Epoch && !rule.required => Ok(None),
+            Err(reason) => Err(format!("{}: {reason}", rule.name)),
+        }
+    }
+
+    /// What a record must have.
+    fn complete(&self, row: &[Option<Stored<'_>>]) -> Result<(), String> {
+        let missing = self.rules.iter().zip(row).find(|(rule, value)| rule.required && value.is_none());
+        if let Some((rule, _)) = missing {
+            return Err(format!("{}: missing", rule.name));
+        }
+        let names = |columns: &[usize]| {
+            columns.iter().map(|at| self.rules[*at].name.as_str()).collect::<Vec<_>>().join(" or ")
+        };
+        if !self.any_of.is_empty() && self.any_of.iter().all(|at| row[*at].is_none()) {
+            return Err(format!("{}: missing", names(&self.any_of)));
+        }
+        let moment = self.recorded.iter().find_map(|at| match row[*at] {
+            Some(Stored::Epoch(moment)) => Some((*at, moment)),
+            _ => None,
+        });
+        match moment {
+            None if self.recorded.is_empty() => Ok(()),
+            None => Err(format!("{}: missing", names(&self.recorded))),
+            Some((at, moment)) if moment > self.latest => {
+                Err(format!("{}: in the future", self.rules[at].name))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn subject_id(&mut self, email: Option<&Stored<'_>>) -> Option<String> {
+        let Some(Stored::Text(email)) = email else { return None };
+        if let Some(known) = self.subjects.get(email.as_ref()) {
+            return Some(known.clone());
+        }
+        let id = self.key.subject_id(email);
+        if self.subjects.len() == REMEMBERED {
+            self.subjects.clear();
+        }
+        if email.len() <= REMEMBERED_BYTES {
+            self.subjects.insert(email.clone().into_owned(), id.clone());
+        }
+        Some(id)
+    }
+
+    fn column(&mut self, name: &str) -> Option<usize> {
+        if let Some(known) = self.names.get(name) {
+            return *known;
+        }
+        let lower = name.trim().to_lowercase();
+        let found = self
+            .rules
+            .iter()
+            .position(|rule| rule.name == lower || rule.aliases.contains(&lower));
+        if self.names.len() < REMEMBERED && name.len() <= REMEMBERED_BYTES {
+            self.names.insert(name.to_owned(), found);
+        }
+        found
+    }
+
+    fn count_unknown(&mut self, name: Cow<'_, str>) {
+        let known = self.unknown.contains_key(name.as_ref());
+        let name = match known || self.unknown.len() < UNKNOWN_NAMES {
+            true => name.chars().take(100).collect(),
+            false => "(others)".to_owned(),
+        };
+        *self.unknown.entry(name).or_default() += 1;
+    }
+}

@@ -1,0 +1,399 @@
+//! A load: the records of one content, committed once.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use deltalake::arrow::array::RecordBatch;
+use serde_json::json;
+use stedi_openapi::{LoadResult, Reject};
+use tokio::sync::mpsc;
+
+use super::bytes::Bytes;
+use super::decode::Decoder;
+use super::error::LandingError;
+use super::rejects::Rejects;
+use super::rows::Rows;
+use super::split::Splitter;
+use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
+use super::value::Stored;
+use crate::lake::{Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
+use crate::ledger::SubjectKey;
+use crate::pipeline::{Pipeline, Source};
+
+/// Batches that wait between decoding and writing.
+const QUEUE: usize = 4;
+/// How often a commit is tried again that others got in the way of.
+const ATTEMPTS: usize = 5;
+
+/// What landing takes.
+#[derive(Clone, Copy, Debug)]
+pub struct LandingLimits {
+    /// Bytes of one record.
+    pub record_bytes: usize,
+    /// How far ahead of this server's clock a record's moment may be.
+    pub ahead: Duration,
+}
+
+/// Loads records into the landing tables of a lake.
+#[derive(Debug)]
+pub struct Landing {
+    lake: Lake,
+    pipeline: Arc<Pipeline>,
+    key: SubjectKey,
+    limits: LandingLimits,
+    last_sequence: AtomicI64,
+}
+
+/// What is handed from the decoding thread to the writers.
+enum Decoded {
+    Rows(RecordBatch),
+    Rejects(RecordBatch),
+}
+
+/// What the decoding thread found.
+struct Tally {
+    received: u64,
+    rejected: u64,
+    rejects: Vec<Reject>,
+    unknown_fields: BTreeMap<String, u64>,
+    digest: [u8; 32],
+}
+
+/// The landing table of a source and the table of its rejected records.
+struct Tables {
+    rows: Table,
+    rejects: Table,
+}
+
+impl Landing {
+    /// Landing of a lake's pipeline; `key` makes the pseudonyms.
+    pub fn new(lake: Lake, pipeline: Arc<Pipeline>, key: SubjectKey, limits: LandingLimits) -> Self {
+        Self { lake, pipeline, key, limits, last_sequence: AtomicI64::new(0) }
+    }
+
+    /// Makes the tables that are not there yet.
+    pub async fn create_tables(&self) -> Result<(), LandingError> {
+        for source in &self.pipeline.sources {
+            self.tables(source).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads every record that `reader` gives into a landing table. `name` says in
+    /// `<table>_rejected` where a record came from.
+    ///
+    /// The content's SHA-256 is the load's marker: a `txn` action of the commits to both tables
+    /// (Delta protocol, "Transaction Identifiers"). Content whose marker is in the landing table
+    /// was loaded before and is not loaded again. Rejects are committed first; the marker keeps
+    /// them single when a load is repeated that was interrupted between the two commits.
+    ///
+    /// # Errors
+    /// If the content cannot be read or the lake not be written; nothing is loaded then.
+    pub async fn load<R: Read + Send + 'static>(
+        &self,
+        table: &str,
+        name: &str,
+        reader: R,
+    ) -> Result<LoadResult, LandingError> {
+        let source = self
+            .pipeline
+            .source(table)
+            .ok_or_else(|| LandingError::UnknownTable(table.to_owned()))?;
+        let tables = self.tables(source).await?;
+        let sequence = self.next_sequence();
+        let (tally, rows, rejects) =
+            self.write_files(source, &tables, name, sequence, reader).await?;
+        let load = Load { marker: format!("load:{}", hex::encode(tally.digest)), sequence };
+        let (table, duplicate) = match tally.received {
+            0 => (tables.rows, false),
+            _ => self.commit(tables, &load, rows, rejects).await?,
+        };
+        tracing::info!(
+            table = table.name(),
+            version = table.version(),
+            received = tally.received,
+            rejected = tally.rejected,
+            duplicate,
+            "load"
+        );
+        Ok(result(&table, tally, duplicate))
+    }
+
+    /// Decodes on a thread of its own and writes data files as rows come.
+    async fn write_files<R: Read + Send + 'static>(
+        &self,
+        source: &Source,
+        tables: &Tables,
+        name: &str,
+        sequence: i64,
+        reader: R,
+    ) -> Result<(Tally, Written, Written), LandingError> {
+        let columns = landing_columns(source);
+        let (send, mut receive) = mpsc::channel(QUEUE);
+        let decoding = Decoding {
+            decoder: Decoder::new(source, self.key.clone(), latest(self.limits.ahead)),
+            rows: Rows::new(Arc::clone(&columns.schema)),
+            rejects: Rejects::new(name, sequence),
+            sequence,
+            accepted: 0,
+            name: name.to_owned(),
+            send,
+        };
+        let record_bytes = self.limits.record_bytes;
+        let thread = tokio::task::spawn_blocking(move || decoding.run(reader, record_bytes));
+
+        let mut rows = Writer::new(&tables.rows, &columns);
+        let mut rejects = Writer::new(&tables.rejects, &rejected_columns());
+        let mut outcome = Ok(());
+        while let Some(decoded) = receive.recv().await {
+            outcome = match decoded {
+                Decoded::Rows(batch) => rows.write(&batch).await,
+                Decoded::Rejects(batch) => rejects.write(&batch).await,
+            };
+            if outcome.is_err() {
+                break;
+            }
+        }
+        drop(receive);
+        let tally = thread
+            .await
+            .unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.to_owned() }));
+        match (outcome, tally) {
+            (Ok(()), Ok(tally)) => Ok((tally, rows.finish().await?, rejects.finish().await?)),
+            (outcome, tally) => {
+                rows.abandon().await;
+                rejects.abandon().await;
+                outcome?;
+                tally.and_then(|_| Err(LandingError::Abandoned { name: name.to_owned() }))
+            }
+        }
+    }
+
+    /// Commits both tables; true if the content was there before.
+    async fn commit(
+        &self,
+        mut tables: Tables,
+        load: &Load,
+        rows: Written,
+        rejects: Written,
+    ) -> Result<(Table, bool), LandingError> {
+        for _ in 1..ATTEMPTS {
+            match self.try_commit(&tables, load, &rows, &rejects).await {
+                Err(LandingError::Lake(LakeError::Conflict { .. })) => {
+                    let refreshed = self.reopen(&tables).await?;
+                    tables = refreshed;
+                }
+                outcome => return self.settle(outcome, &tables, rows, rejects).await,
+            }
+        }
+        let outcome = self.try_commit(&tables, load, &rows, &rejects).await;
+        self.settle(outcome, &tables, rows, rejects).await
+    }
+
+    /// `None` if the content is there already.
+    async fn try_commit(
+        &self,
+        tables: &Tables,
+        load: &Load,
+        rows: &Written,
+        rejects: &Written,
+    ) -> Result<Option<Table>, LandingError> {
+        if tables.rows.txn(&load.marker).await?.is_some() {
+            return Ok(None);
+        }
+        if rejects.rows > 0 && tables.rejects.txn(&load.marker).await?.is_none() {
+            commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone())).await?;
+        }
+        let committed =
+            commit(&self.lake, SOURCE_FOLDER, &tables.rows, load.change(rows.clone())).await?;
+        Ok(Some(committed.table()))
+    }
+
+    /// Removes the files of a load that did not happen.
+    async fn settle(
+        &self,
+        outcome: Result<Option<Table>, LandingError>,
+        tables: &Tables,
+        rows: Written,
+        rejects: Written,
+    ) -> Result<(Table, bool), LandingError> {
+        match outcome {
+            Ok(Some(table)) => Ok((table, false)),
+            Ok(None) => {
+                rows.discard(&tables.rows).await;
+                rejects.discard(&tables.rejects).await;
+                Ok((tables.rows.clone(), true))
+            }
+            // Whether a failed commit is in the log after all may be unknown; its files stay for
+            // maintenance to judge.
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tables(&self, source: &Source) -> Result<Tables, LandingError> {
+        let columns = landing_columns(source);
+        let rows = self.lake.table_or_create(SOURCE_FOLDER, &source.name, &columns).await?;
+        if !rows.stores(&columns)? {
+            return Err(LandingError::OtherColumns(source.name.clone()));
+        }
+        let rejected: Columns = rejected_columns();
+        let rejects =
+            self.lake.table_or_create(SOURCE_FOLDER, &source.rejected(), &rejected).await?;
+        Ok(Tables { rows, rejects })
+    }
+
+    async fn reopen(&self, tables: &Tables) -> Result<Tables, LandingError> {
+        let open = async |table: &Table| {
+            let found = self.lake.table(SOURCE_FOLDER, table.name()).await?;
+            found.ok_or_else(|| LandingError::UnknownTable(table.name().to_owned()))
+        };
+        Ok(Tables { rows: open(&tables.rows).await?, rejects: open(&tables.rejects).await? })
+    }
+
+    /// Microseconds since 1970, later than those of any earlier load of this server: the order in
+    /// which loads arrived.
+    fn next_sequence(&self) -> i64 {
+        let now = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
+        let next = |last: i64| Some(now.max(last + 1));
+        let last = self
+            .last_sequence
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .unwrap_or_else(|last| last);
+        now.max(last + 1)
+    }
+}
+
+/// What is written into the history of both tables.
+struct Load {
+    marker: String,
+    sequence: i64,
+}
+
+impl Load {
+    fn change(&self, written: Written) -> Change {
+        Change {
+            mode: Mode::Append,
+            written,
+            // The sequence tells this load's commit from that of the same content by another.
+            txns: vec![(self.marker.clone(), self.sequence)],
+            info: json!({ "operation": "load", "marker": self.marker, "load_sequence": self.sequence }),
+        }
+    }
+}
+
+/// The work of the decoding thread.
+struct Decoding {
+    decoder: Decoder,
+    rows: Rows,
+    rejects: Rejects,
+    sequence: i64,
+    accepted: i64,
+    name: String,
+    send: mpsc::Sender<Decoded>,
+}
+
+impl Decoding {
+    fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
+        let name = self.name.clone();
+        let unreadable =
+            |source: std::io::Error| LandingError::Read { name: name.clone(), source };
+        let bytes = Bytes::open(reader).map_err(unreadable)?;
+        let digest = Splitter::new(bytes, record_bytes)
+            .run(|piece| {
+                match piece.record {
+                    Ok(record) => match self.decoder.decode(record) {
+                        Ok(row) => {
+                            let arrival = [self.sequence, self.accepted];
+                            let arrival = arrival.map(|value| Some(Stored::Epoch(value)));
+                            self.rows.push(row.into_iter().chain(arrival));
+                            self.accepted += 1;
+                        }
+                        Err(rejected) => {
+                            let subject_id = rejected.subject_id;
+                            self.rejects.push(piece.line, rejected.reason, piece.raw, subject_id);
+                        }
+                    },
+                    Err(reason) => self.rejects.push(piece.line, reason, piece.raw, None),
+                }
+                if self.rows.full() || self.rejects.full() {
+                    self.hand_on()?;
+                }
+                Ok(())
+            })
+            .map_err(|stop| match stop {
+                Stop::Read(error) => unreadable(error),
+                Stop::Landing(error) => error,
+            })?;
+        self.hand_on().map_err(|stop| match stop {
+            Stop::Read(error) => unreadable(error),
+            Stop::Landing(error) => error,
+        })?;
+        let rejected = self.rejects.count();
+        Ok(Tally {
+            received: self.accepted.unsigned_abs() + rejected,
+            rejected,
+            rejects: self.rejects.into_listed(),
+            unknown_fields: self.decoder.into_unknown(),
+            digest,
+        })
+    }
+
+    fn hand_on(&mut self) -> Result<(), Stop> {
+        let failed = |source| LandingError::Rows { name: self.name.clone(), source };
+        let rows = self.rows.take().map_err(failed)?.map(Decoded::Rows);
+        let rejects = self.rejects.take().map_err(failed)?.map(Decoded::Rejects);
+        for decoded in rows.into_iter().chain(rejects) {
+            let gone = |_| LandingError::Abandoned { name: self.name.clone() };
+            self.send.blocking_send(decoded).map_err(gone)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why decoding stopped early.
+enum Stop {
+    Read(std::io::Error),
+    Landing(LandingError),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<LandingError> for Stop {
+    fn from(error: LandingError) -> Self {
+        Self::Landing(error)
+    }
+}
+
+fn result(table: &Table, tally: Tally, duplicate: bool) -> LoadResult {
+    let (accepted, rejected, duplicate) = match duplicate {
+        true => (0, 0, tally.received),
+        false => (tally.received - tally.rejected, tally.rejected, 0),
+    };
+    LoadResult {
+        table: table.name().to_owned(),
+        received: tally.received,
+        accepted,
+        rejected,
+        duplicate,
+        suppressed: 0,
+        version: table.version(),
+        rejects: if duplicate == 0 { tally.rejects } else { Vec::new() },
+        unknown_fields: tally.unknown_fields,
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The latest moment that a record may have, in epoch milliseconds.
+fn latest(ahead: Duration) -> i64 {
+    i64::try_from((since_epoch() + ahead).as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,21 @@
+//! JSON comes in: bytes become records, records become rows of a landing table, what cannot be
+//! used is kept aside with its reason, and a load is committed once.
+
+mod bytes;
+mod decode;
+mod error;
+mod extent;
+mod folder;
+mod load;
+mod record;
+mod rejects;
+mod rows;
+mod split;
+mod tables;
+mod value;
+
+pub use error::LandingError;
+pub use folder::files_of;
+pub use load::{Landing, LandingLimits};
+pub use tables::rejected_columns;
+pub use tables::{SOURCE_FOLDER, landing_columns};

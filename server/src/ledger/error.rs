@@ -1,0 +1,68 @@
+//! What can go wrong with what the ledger keeps.
+
+use std::path::PathBuf;
+
+use crate::lake::LakeError;
+
+/// A ledger that cannot be read, or does not agree with this server.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The key file cannot be read or made.
+    #[error("subject key {}: {source}", file.display())]
+    KeyFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The key file does not hold a key.
+    #[error("subject key {}: expected {expected} hexadecimal digits", file.display())]
+    KeyForm {
+        /// The file.
+        file: PathBuf,
+        /// Digits of a key.
+        expected: usize,
+    },
+    /// The lake's pseudonyms were made with another key.
+    #[error(
+        "subject key {} is not the key of the lake at {lake}: its check value is {found}, the \
+         lake's is {expected}. Start with the key that the lake was made with; with another one \
+         every customer would get a second pseudonym",
+        file.display()
+    )]
+    WrongKey {
+        /// The file.
+        file: PathBuf,
+        /// The lake's location.
+        lake: String,
+        /// Check value of the key in the file.
+        found: String,
+        /// Check value that the lake holds.
+        expected: String,
+    },
+    /// The lake has pseudonyms, and the key that made them is not here.
+    #[error(
+        "subject key {} is missing, but the lake at {lake} was made with one (check value \
+         {expected}). Put that key there; a new one would give every customer a second pseudonym",
+        file.display()
+    )]
+    MissingKey {
+        /// The file.
+        file: PathBuf,
+        /// The lake's location.
+        lake: String,
+        /// Check value that the lake holds.
+        expected: String,
+    },
+    /// The check value that the lake holds cannot be read.
+    #[error("{path} in the lake is not a key check: {reason}")]
+    Check {
+        /// The object.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The lake cannot be read or written.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+}

@@ -1,0 +1,7 @@
+//! What everything above must agree on, kept in the lake's `system` zone.
+
+mod error;
+mod subject_key;
+
+pub use error::LedgerError;
+pub use subject_key::SubjectKey;

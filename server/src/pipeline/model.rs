@@ -1,0 +1,198 @@
+//! A pipeline that was found to be sound.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use deltalake::arrow::datatypes::DataType;
+use serde::Deserialize;
+
+use super::column::{Class, Column, Kind};
+use super::error::PipelineError;
+use super::files::{DECLARATION, PipelineFiles};
+use super::spec::Spec;
+use super::{check, definition, graph, planned};
+
+/// The column that holds a customer's pseudonym.
+pub const SUBJECT_ID: &str = "subject_id";
+/// The column of a landing table that says with which load a row arrived.
+pub const LOAD_SEQUENCE: &str = "load_sequence";
+/// The column of a landing table that says where in its load a row stood.
+pub const LOAD_POSITION: &str = "load_position";
+
+/// Where in the flow of data a table stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Zone {
+    /// As received.
+    Landing,
+    /// Consenting customers only.
+    Trusted,
+    /// Ready for its use.
+    Curated,
+    /// The service's own tables.
+    System,
+}
+
+impl Zone {
+    /// The word for it, also the name of its folder in the lake.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Zone::Landing => "landing",
+            Zone::Trusted => "trusted",
+            Zone::Curated => "curated",
+            Zone::System => "system",
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How landing reads one field of a source's records.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Lower-case column name.
+    pub name: String,
+    /// How a value is read.
+    pub kind: Kind,
+    /// What it reveals.
+    pub class: Class,
+    /// Whether a record without it is rejected.
+    pub required: bool,
+    /// Other names of the field, in lower case.
+    pub aliases: Vec<String>,
+}
+
+/// A landing table.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Table name, unique in the lake.
+    pub name: String,
+    /// The folder below `demo --source DIR` that holds its files.
+    pub folder: String,
+    /// The column that names the customer, if there is one.
+    pub subject: Option<String>,
+    /// The column that names the device, if there is one.
+    pub device: Option<String>,
+    /// Epoch columns, the first present of which is the record's moment; one is required.
+    pub recorded: Vec<String>,
+    /// Columns of which at least one is required.
+    pub any_of: Vec<String>,
+    /// How its fields are read, in declared order.
+    pub rules: Vec<Rule>,
+}
+
+impl Source {
+    /// The stored columns: the pseudonym where the source names customers, the declared ones, and
+    /// the two that order arrivals.
+    pub fn columns(&self) -> Vec<Column> {
+        let pseudonym =
+            self.subject.as_ref().map(|_| Column::new(SUBJECT_ID, DataType::Utf8, Class::Pseudonym));
+        let declared =
+            self.rules.iter().map(|rule| Column::new(&rule.name, rule.kind.data_type(), rule.class));
+        let arrival = [LOAD_SEQUENCE, LOAD_POSITION]
+            .map(|name| Column::new(name, DataType::Int64, Class::Plain));
+        pseudonym.into_iter().chain(declared).chain(arrival).collect()
+    }
+
+    /// Name of the table that keeps this source's rejected records.
+    pub fn rejected(&self) -> String {
+        format!("{}_rejected", self.name)
+    }
+}
+
+/// A table that is defined by one SELECT over others.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// Table name, unique in the lake.
+    pub name: String,
+    /// Its zone.
+    pub zone: Zone,
+    /// The tables that its SELECT reads, as declared and as found in the plan.
+    pub sources: Vec<String>,
+    /// The sources in which the SELECT is declared to be linear.
+    pub linear: Vec<String>,
+    /// The column by which its rows are replaced.
+    pub replace_by: String,
+    /// The SELECT, the table's only definition.
+    pub sql: String,
+    /// Its columns, in the order of the SELECT.
+    pub columns: Vec<Column>,
+}
+
+impl Derived {
+    /// A digest of what defines this table's rows: its SELECT and columns, the values of the
+    /// options and the key that made the pseudonyms. 63 bits, as a Delta `txn` version is a
+    /// positive `long`.
+    pub fn definition(&self, options: &BTreeMap<String, String>, key_id: &str) -> i64 {
+        definition::digest(self, options, key_id)
+    }
+}
+
+/// What the demo asks when everything is in place.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// One SELECT.
+    pub query: String,
+}
+
+/// All tables of a lake, checked and in dependency order.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: String,
+    /// Chosen values of the options, which a SELECT reads as `$option`.
+    pub options: BTreeMap<String, String>,
+    /// The demo's question, if there is one.
+    pub demo: Option<Demo>,
+    /// Landing tables, in declared order.
+    pub sources: Vec<Source>,
+    /// Derived tables; each stands behind the tables that it reads.
+    pub derived: Vec<Derived>,
+}
+
+impl Pipeline {
+    /// Reads, checks, orders and plans a pipeline. `options` replace the declared defaults.
+    ///
+    /// # Errors
+    /// Names the file, table and column of the first thing that is wrong.
+    pub async fn load(
+        files: &PipelineFiles,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Self, PipelineError> {
+        let text = files.text(DECLARATION).ok_or_else(|| PipelineError::Syntax {
+            file: DECLARATION.to_owned(),
+            message: "missing: a pipeline is declared there".to_owned(),
+        })?;
+        let spec = Spec::parse(DECLARATION, text)?;
+        let chosen = check::options(&spec, options)?;
+        check::spec(&spec, files)?;
+        let order = graph::order(&spec)?;
+        let sources = check::sources(spec.sources);
+        let derived = planned::derived(&sources, spec.derived, &order, files, &chosen).await?;
+        Ok(Self {
+            name: spec.name,
+            options: chosen,
+            demo: spec.demo.map(|demo| Demo { query: demo.query }),
+            sources,
+            derived,
+        })
+    }
+
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// The zone of a source or derived table of this name.
+    pub fn zone(&self, name: &str) -> Option<Zone> {
+        self.derived
+            .iter()
+            .find(|table| table.name == name)
+            .map(|table| table.zone)
+            .or_else(|| self.source(name).map(|_| Zone::Landing))
+    }
+}

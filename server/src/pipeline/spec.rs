@@ -1,0 +1,93 @@
+//! `pipeline.toml` as it is written.
+
+use serde::Deserialize;
+
+use super::column::{Class, Kind};
+use super::error::PipelineError;
+use super::model::Zone;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spec {
+    pub name: String,
+    #[serde(default, rename = "option")]
+    pub options: Vec<OptionSpec>,
+    pub demo: Option<DemoSpec>,
+    #[serde(default, rename = "source")]
+    pub sources: Vec<SourceSpec>,
+    #[serde(default, rename = "derived")]
+    pub derived: Vec<DerivedSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OptionSpec {
+    pub name: String,
+    pub values: Vec<String>,
+    pub default: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DemoSpec {
+    pub query: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceSpec {
+    pub name: String,
+    pub folder: String,
+    pub subject: Option<String>,
+    pub device: Option<String>,
+    #[serde(default)]
+    pub recorded: Vec<String>,
+    #[serde(default)]
+    pub any_of: Vec<String>,
+    #[serde(default)]
+    pub columns: Vec<SourceColumnSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceColumnSpec {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    pub class: Option<Class>,
+    #[serde(default)]
+    pub required: bool,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DerivedSpec {
+    pub name: String,
+    pub zone: Zone,
+    pub sources: Vec<String>,
+    #[serde(default)]
+    pub linear: Vec<String>,
+    pub replace_by: String,
+    #[serde(default)]
+    pub columns: Vec<DerivedColumnSpec>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DerivedColumnSpec {
+    pub name: String,
+    pub class: Option<Class>,
+}
+
+impl Spec {
+    /// Reads the TOML text; an error names line and column.
+    pub fn parse(file: &str, text: &str) -> Result<Self, PipelineError> {
+        toml::from_str(text).map_err(|error| PipelineError::Syntax {
+            file: file.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })
+    }
+}
