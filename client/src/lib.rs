@@ -1,1 +1,7 @@
-//! x
+//! Client of the STEDI lakehouse: one method per call of the service.
+
+mod error;
+mod server;
+
+pub use error::ClientError;
+pub use server::Server;

@@ -1,14 +1,14 @@
 //! The STEDI lakehouse: owns the Delta Lake tables of all zones, promotes data between them and
 //! serves it. `ARCHITECTURE.md` at the top of the repository is the map.
 
-pub mod lake;
-pub mod pipeline;
-pub mod landing;
-pub mod ledger;
-pub mod promotion;
 pub mod api;
 pub mod app;
 pub mod commands;
 pub mod config;
+pub mod lake;
+pub mod landing;
+pub mod ledger;
+pub mod pipeline;
+pub mod promotion;
 pub mod query;
 pub mod sample;

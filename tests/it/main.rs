@@ -1,1 +1,18 @@
-fn main(){}
+//! Integration tests: one binary, a module per capability.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod consent;
+mod crash;
+mod demo;
+mod forms;
+mod golden;
+mod house;
+mod keys;
+mod own_pipeline;
+mod pipeline_errors;
+mod promotion;
+mod readers;
+mod rejects;
+mod serve;
+mod store;
+mod support;

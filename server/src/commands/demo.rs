@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use tokio::net::TcpListener;
 
 use super::demo_report::{self, Progress};
-use super::serve::serve;
+use super::serve::{listen, serve};
 use super::{Common, Outcome};
 use crate::app::App;
 use crate::landing::files_of;
@@ -54,7 +53,7 @@ impl Demo {
         // Before the work, so that a port that is taken is known at once.
         let listener = match self.exit {
             true => None,
-            false => Some(TcpListener::bind(config.listen).await?),
+            false => Some(listen(config.listen).await?),
         };
         let started = Instant::now();
         let app = App::open(&config).await?;
@@ -100,8 +99,8 @@ async fn load(app: &App, folder: &std::path::Path) -> Outcome {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         progress.step(&name);
-        let file = std::fs::File::open(&path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let file =
+            std::fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         report.add(&name, app.landing.load(table, &name, file).await?);
     }
     progress.finish();

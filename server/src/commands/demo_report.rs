@@ -73,7 +73,9 @@ impl Loads {
         let mut table = grid(["loaded into", "received", "accepted", "rejected", "duplicate"], 1);
         for (name, sum) in &self.tables {
             let counts = [sum.received, sum.accepted, sum.rejected, sum.duplicate];
-            table.add_row(std::iter::once(name.clone()).chain(counts.map(|count| count.to_string())));
+            table.add_row(
+                std::iter::once(name.clone()).chain(counts.map(|count| count.to_string())),
+            );
         }
         println!("\n{table}");
         for reject in &self.rejects {
@@ -83,8 +85,11 @@ impl Loads {
             println!("rejected: … {} in all, kept in *_rejected", self.rejected);
         }
         for (name, sum) in self.tables.iter().filter(|(_, sum)| !sum.unknown_fields.is_empty()) {
-            let fields: Vec<String> =
-                sum.unknown_fields.iter().map(|(field, count)| format!("{field} ({count}×)")).collect();
+            let fields: Vec<String> = sum
+                .unknown_fields
+                .iter()
+                .map(|(field, count)| format!("{field} ({count}×)"))
+                .collect();
             println!("fields left out of {name}: {}", fields.join(", "));
         }
     }

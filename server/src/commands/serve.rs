@@ -1,6 +1,7 @@
 //! `stedi-server serve`: the service.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,16 +26,26 @@ pub(super) struct Serve {
 impl Serve {
     pub async fn run(self) -> Outcome {
         let config = self.common.config()?;
-        let listener = TcpListener::bind(config.listen).await?;
+        let listener = listen(config.listen).await?;
         let app = App::open(&config).await?;
         serve(listener, Arc::new(app)).await
     }
 }
 
+/// Takes the address, before any work is done for it.
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
 /// Serves until SIGTERM or an interrupt, then lets requests finish for a while.
 pub(super) async fn serve(listener: TcpListener, app: Arc<App>) -> Outcome {
     let mut out = std::io::stdout();
-    writeln!(out, "serving the lake at {} on http://{}", app.lake.location(), listener.local_addr()?)?;
+    writeln!(
+        out,
+        "serving the lake at {} on http://{}",
+        app.lake.location(),
+        listener.local_addr()?
+    )?;
     out.flush()?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut stopped = stopping.clone();

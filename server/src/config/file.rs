@@ -24,10 +24,16 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("stedi-config-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let file = folder.join("stedi.toml");
-        std::fs::write(&file, "storage = 'a'\nlisten = '127.0.0.1:1'\n[landing]\nrecord_bytes = 7\n")
-            .unwrap();
-        let overrides =
-            Overrides { file: Some(file.clone()), storage: Some("b".into()), ..Overrides::default() };
+        std::fs::write(
+            &file,
+            "storage = 'a'\nlisten = '127.0.0.1:1'\n[landing]\nrecord_bytes = 7\n",
+        )
+        .unwrap();
+        let overrides = Overrides {
+            file: Some(file.clone()),
+            storage: Some("b".into()),
+            ..Overrides::default()
+        };
         let config = Config::load(overrides.clone()).unwrap();
         assert_eq!(config.storage, "b");
         assert_eq!(config.listen.port(), 1);

@@ -132,8 +132,7 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
         .with_metadata(info)
         .with_application_transactions(txns.collect());
     let actions = removed.into_iter().chain(change.written.adds.into_iter().map(Action::Add));
-    let operation =
-        DeltaOperation::Write { mode: save_mode, partition_by: None, predicate: None };
+    let operation = DeltaOperation::Write { mode: save_mode, partition_by: None, predicate: None };
     let commit = CommitBuilder::from(properties)
         .with_actions(actions.collect())
         .build(Some(state.snapshot()), table.delta.log_store(), operation)

@@ -38,8 +38,9 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sets the shared limits up; the spill folder is made when first needed.
+    /// Sets the shared limits up, and the spill folder.
     pub fn new(limits: &SessionLimits) -> Result<Self> {
+        std::fs::create_dir_all(&limits.spill_dir)?;
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()]))
             .with_max_temp_directory_size(limits.spill);

@@ -92,13 +92,11 @@ impl Lake {
         let failed = LakeError::table(name);
         if let Some(root) = self.location.local() {
             // delta-rs does not make the folder of a new table.
-            std::fs::create_dir_all(root.join(folder).join(name)).map_err(|error| failed(error.into()))?;
+            std::fs::create_dir_all(root.join(folder).join(name))
+                .map_err(|error| failed(error.into()))?;
         }
-        let fields: Vec<StructField> = kernel_schema(&columns.schema)
-            .map_err(failed)?
-            .fields()
-            .cloned()
-            .collect();
+        let fields: Vec<StructField> =
+            kernel_schema(&columns.schema).map_err(failed)?.fields().cloned().collect();
         let created = CreateBuilder::new()
             .with_log_store(self.unloaded(folder, name)?.log_store())
             .with_table_name(name)
@@ -148,7 +146,9 @@ impl Table {
     pub fn stores(&self, columns: &Columns) -> Result<bool, LakeError> {
         let shape = |schema: &Schema| {
             let fields = schema.fields().iter();
-            fields.map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>()
+            fields
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect::<Vec<_>>()
         };
         Ok(shape(self.schema()?.as_ref()) == shape(columns.schema.as_ref()))
     }
@@ -176,7 +176,9 @@ impl Table {
     /// Makes this version readable in a session under a name.
     pub async fn register(&self, session: &SessionContext, name: &str) -> Result<(), LakeError> {
         let state = Arc::new(session.state());
-        self.delta.update_datafusion_session(state.as_ref()).map_err(LakeError::table(&self.name))?;
+        self.delta
+            .update_datafusion_session(state.as_ref())
+            .map_err(LakeError::table(&self.name))?;
         let provider: Arc<dyn TableProvider> = self
             .delta
             .table_provider()

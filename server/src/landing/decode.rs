@@ -65,9 +65,7 @@ impl Decoder {
                 row.insert(0, subject_id.map(|id| Stored::Text(Cow::Owned(id))));
                 Ok(row)
             }
-            (Err(reason), subject_id) => {
-                Err(Rejected { reason, subject_id: subject_id.flatten() })
-            }
+            (Err(reason), subject_id) => Err(Rejected { reason, subject_id: subject_id.flatten() }),
         }
     }
 
@@ -117,7 +115,8 @@ impl Decoder {
 
     /// What a record must have.
     fn complete(&self, row: &[Option<Stored<'_>>]) -> Result<(), String> {
-        let missing = self.rules.iter().zip(row).find(|(rule, value)| rule.required && value.is_none());
+        let missing =
+            self.rules.iter().zip(row).find(|(rule, value)| rule.required && value.is_none());
         if let Some((rule, _)) = missing {
             return Err(format!("{}: missing", rule.name));
         }
@@ -161,10 +160,8 @@ impl Decoder {
             return *known;
         }
         let lower = name.trim().to_lowercase();
-        let found = self
-            .rules
-            .iter()
-            .position(|rule| rule.name == lower || rule.aliases.contains(&lower));
+        let found =
+            self.rules.iter().position(|rule| rule.name == lower || rule.aliases.contains(&lower));
         if self.names.len() < REMEMBERED && name.len() <= REMEMBERED_BYTES {
             self.names.insert(name.to_owned(), found);
         }

@@ -70,7 +70,12 @@ struct Tables {
 
 impl Landing {
     /// Landing of a lake's pipeline; `key` makes the pseudonyms.
-    pub fn new(lake: Lake, pipeline: Arc<Pipeline>, key: SubjectKey, limits: LandingLimits) -> Self {
+    pub fn new(
+        lake: Lake,
+        pipeline: Arc<Pipeline>,
+        key: SubjectKey,
+        limits: LandingLimits,
+    ) -> Self {
         Self { lake, pipeline, key, limits, last_sequence: AtomicI64::new(0) }
     }
 
@@ -158,9 +163,8 @@ impl Landing {
             }
         }
         drop(receive);
-        let tally = thread
-            .await
-            .unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.to_owned() }));
+        let tally =
+            thread.await.unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.to_owned() }));
         match (outcome, tally) {
             (Ok(()), Ok(tally)) => Ok((tally, rows.finish().await?, rejects.finish().await?)),
             (outcome, tally) => {
@@ -205,7 +209,8 @@ impl Landing {
             return Ok(None);
         }
         if rejects.rows > 0 && tables.rejects.txn(&load.marker).await?.is_none() {
-            commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone())).await?;
+            commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone()))
+                .await?;
         }
         let committed =
             commit(&self.lake, SOURCE_FOLDER, &tables.rows, load.change(rows.clone())).await?;
@@ -298,8 +303,7 @@ struct Decoding {
 impl Decoding {
     fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
         let name = self.name.clone();
-        let unreadable =
-            |source: std::io::Error| LandingError::Read { name: name.clone(), source };
+        let unreadable = |source: std::io::Error| LandingError::Read { name: name.clone(), source };
         let bytes = Bytes::open(reader).map_err(unreadable)?;
         let digest = Splitter::new(bytes, record_bytes)
             .run(|piece| {

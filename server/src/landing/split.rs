@@ -79,7 +79,9 @@ impl<R: Read> Splitter<R> {
             }
             match self.front(&mut sink)? {
                 Front::Record { length } => self.consume(length),
-                Front::Incomplete if self.unread() > self.record_bytes => self.too_long(&mut sink)?,
+                Front::Incomplete if self.unread() > self.record_bytes => {
+                    self.too_long(&mut sink)?
+                }
                 Front::Incomplete => {
                     self.fill()?;
                 }
@@ -98,16 +100,13 @@ impl<R: Read> Splitter<R> {
     }
 
     /// Reads the record at the front and gives it to `sink`.
-    fn front<E>(
-        &mut self,
-        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<Front, E> {
+    fn front<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<Front, E> {
         let unread = &self.buffer[self.start..];
         let mut records = serde_json::Deserializer::from_slice(unread).into_iter::<Record<'_>>();
         match records.next() {
             Some(Ok(record)) => {
                 let length = records.byte_offset();
-                let raw = &unread[..length];
+                let raw = &unread[..length.min(self.record_bytes)];
                 let record = match length <= self.record_bytes {
                     true => Ok(record),
                     false => Err(too_long(self.record_bytes)),
@@ -185,7 +184,8 @@ impl<R: Read> Splitter<R> {
     /// Skips what may stand between records; false at the end of the stream.
     fn skip_separators(&mut self) -> io::Result<bool> {
         loop {
-            let separator = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']');
+            let separator =
+                |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'[' | b']');
             let unread = &self.buffer[self.start..];
             match unread.iter().position(|byte| !separator(byte)) {
                 Some(length) => {
@@ -240,7 +240,8 @@ impl<R: Read> Splitter<R> {
             Ok(read) => read,
             Err(error) if self.bytes.source_failed() => return Err(error),
             Err(error) => {
-                self.damage = Some(format!("cut off: the compressed data cannot be read on: {error}"));
+                self.damage =
+                    Some(format!("cut off: the compressed data cannot be read on: {error}"));
                 0
             }
         };
@@ -261,6 +262,8 @@ fn syntax(error: &serde_json::Error) -> String {
     let what = text.split(" at line ").next().unwrap_or("invalid");
     match error.line() {
         1 => format!("not valid JSON: {what} at byte {} of the record", error.column()),
-        line => format!("not valid JSON: {what} at line {line}, byte {} of the record", error.column()),
+        line => {
+            format!("not valid JSON: {what} at line {line}, byte {} of the record", error.column())
+        }
     }
 }

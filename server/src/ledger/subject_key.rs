@@ -61,8 +61,10 @@ impl SubjectKey {
             (None, None) => Self::new(&make_key(file)?),
         };
         let check = Check { algorithm: ALGORITHM.to_owned(), check: key.id.clone() };
-        let text = serde_json::to_vec(&check)
-            .map_err(|error| LedgerError::Check { path: CHECK.to_owned(), reason: error.to_string() })?;
+        let text = serde_json::to_vec(&check).map_err(|error| LedgerError::Check {
+            path: CHECK.to_owned(),
+            reason: error.to_string(),
+        })?;
         // Of two servers that start on a new lake at once, the first decides.
         lake.create_object(CHECK, text).await?;
         let expected = read_check(lake).await?.unwrap_or_default();

@@ -49,7 +49,10 @@ pub(super) fn spec(spec: &Spec, files: &PipelineFiles) -> Result<(), PipelineErr
     for source in &spec.sources {
         let rejected = format!("{}_rejected", source.name);
         if tables.contains(rejected.as_str()) {
-            return Err(table_error(&rejected, "the name is taken by the table of rejected records"));
+            return Err(table_error(
+                &rejected,
+                "the name is taken by the table of rejected records",
+            ));
         }
         check_source(source)?;
     }

@@ -33,13 +33,15 @@ impl PipelineFiles {
 
     /// Reads `pipeline.toml` and every `.sql` file of a folder.
     pub fn read(folder: &Path) -> Result<Self, PipelineError> {
-        let unreadable = |file: &Path, source| PipelineError::Unreadable { file: file.into(), source };
+        let unreadable =
+            |file: &Path, source| PipelineError::Unreadable { file: file.into(), source };
         let mut texts = BTreeMap::new();
         for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
             let path = entry.map_err(|error| unreadable(folder, error))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name == DECLARATION || name.ends_with(".sql") {
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
                 texts.insert(name.to_owned(), text);
             }
         }

@@ -14,7 +14,9 @@ pub(super) fn order(spec: &Spec) -> Result<Vec<usize>, PipelineError> {
     let needs: Vec<Vec<usize>> = spec
         .derived
         .iter()
-        .map(|table| table.sources.iter().filter_map(|name| index.get(name.as_str()).copied()).collect())
+        .map(|table| {
+            table.sources.iter().filter_map(|name| index.get(name.as_str()).copied()).collect()
+        })
         .collect();
 
     let mut done = BTreeSet::new();

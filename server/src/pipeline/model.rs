@@ -89,10 +89,14 @@ impl Source {
     /// The stored columns: the pseudonym where the source names customers, the declared ones, and
     /// the two that order arrivals.
     pub fn columns(&self) -> Vec<Column> {
-        let pseudonym =
-            self.subject.as_ref().map(|_| Column::new(SUBJECT_ID, DataType::Utf8, Class::Pseudonym));
-        let declared =
-            self.rules.iter().map(|rule| Column::new(&rule.name, rule.kind.data_type(), rule.class));
+        let pseudonym = self
+            .subject
+            .as_ref()
+            .map(|_| Column::new(SUBJECT_ID, DataType::Utf8, Class::Pseudonym));
+        let declared = self
+            .rules
+            .iter()
+            .map(|rule| Column::new(&rule.name, rule.kind.data_type(), rule.class));
         let arrival = [LOAD_SEQUENCE, LOAD_POSITION]
             .map(|name| Column::new(name, DataType::Int64, Class::Plain));
         pseudonym.into_iter().chain(declared).chain(arrival).collect()

@@ -104,7 +104,8 @@ fn columns(
     for field in plan.schema().fields() {
         let name = field.name();
         let class = classes.remove(name.as_str()).ok_or_else(|| {
-            let reason = format!("has no class: {file} selects it, the declaration does not name it");
+            let reason =
+                format!("has no class: {file} selects it, the declaration does not name it");
             PipelineError::column(DECLARATION, &spec.name, name, reason)
         })?;
         let data_type = stored(field)
@@ -138,7 +139,9 @@ fn stored(field: &Field) -> Result<DataType, String> {
 
 fn one_select(statement: &Statement) -> Result<(), &'static str> {
     match statement {
-        Statement::Statement(statement) if matches!(**statement, ast::Statement::Query(_)) => Ok(()),
+        Statement::Statement(statement) if matches!(**statement, ast::Statement::Query(_)) => {
+            Ok(())
+        }
         _ => Err("a derived table is defined by one SELECT"),
     }
 }
@@ -179,7 +182,9 @@ fn register(
     table: &str,
     columns: &[Column],
 ) -> Result<(), DataFusionError> {
-    context.register_table(table, Arc::new(EmptyTable::new(stored_columns(columns).schema))).map(|_| ())
+    context
+        .register_table(table, Arc::new(EmptyTable::new(stored_columns(columns).schema)))
+        .map(|_| ())
 }
 
 /// The planner's message without the names of its own error types.

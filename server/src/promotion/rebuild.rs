@@ -28,10 +28,8 @@ pub(super) async fn rebuild(
     sources: &[Table],
     lineage: Lineage,
 ) -> Result<Rebuilt, PromotionError> {
-    let select = |source| PromotionError::Select {
-        table: derived.name.clone(),
-        source: Box::new(source),
-    };
+    let select =
+        |source| PromotionError::Select { table: derived.name.clone(), source: Box::new(source) };
     let columns = stored_columns(&derived.columns);
     if !table.stores(&columns)? {
         return Err(PromotionError::OtherColumns(derived.name.clone()));
@@ -51,8 +49,7 @@ pub(super) async fn rebuild(
         "sources": sources.iter().map(|source| (source.name(), source.version())).collect::<BTreeMap<_, _>>(),
     });
     let files = written.clone();
-    let change =
-        Change { mode: Mode::Overwrite, written, txns: lineage.into_txns(), info };
+    let change = Change { mode: Mode::Overwrite, written, txns: lineage.into_txns(), info };
     match commit(lake, derived.zone.name(), table, change).await {
         Ok(Committed::Now(table)) => Ok(Rebuilt { table, rows_inserted, rows_deleted: before }),
         // Either this very commit, whose answer was lost, or the same work of another server. In

@@ -58,7 +58,10 @@ impl Promotion {
     ///
     /// # Errors
     /// The first table that fails ends the run; tables before it are up to date.
-    pub async fn run(&self, mut done: impl FnMut(&TableRun)) -> Result<Vec<TableRun>, PromotionError> {
+    pub async fn run(
+        &self,
+        mut done: impl FnMut(&TableRun),
+    ) -> Result<Vec<TableRun>, PromotionError> {
         let mut runs = Vec::with_capacity(self.pipeline.derived.len());
         for derived in &self.pipeline.derived {
             let run = self.promote(derived).await?;

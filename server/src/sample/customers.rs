@@ -9,9 +9,26 @@ const FIRST: [&str; 20] = [
     "Lena", "Mateo", "Nadia", "Omar", "Priya", "Quinn", "Rosa", "Sven", "Yuki",
 ];
 const LAST: [&str; 20] = [
-    "Abel", "Bianchi", "Costa", "Dvorak", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito",
-    "Jansen", "Kowalski", "Lindqvist", "Mbeki", "Novak", "Okafor", "Petrov", "Rossi", "Silva",
-    "Tanaka", "Weber",
+    "Abel",
+    "Bianchi",
+    "Costa",
+    "Dvorak",
+    "Eriksen",
+    "Fischer",
+    "Garcia",
+    "Haddad",
+    "Ito",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
+    "Mbeki",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Rossi",
+    "Silva",
+    "Tanaka",
+    "Weber",
 ];
 /// 2022-06-18, where the published data begins.
 const BEGIN: u64 = 1_655_510_400_000;
@@ -71,8 +88,12 @@ impl Customer {
             true => phone.to_string(),
             false => format!("\"{phone}\""),
         };
-        let birthday =
-            format!("{}-{:02}-{:02}", random.random_range(1940..2005), 1 + self.number % 12, 1 + self.number % 28);
+        let birthday = format!(
+            "{}-{:02}-{:02}",
+            random.random_range(1940..2005),
+            1 + self.number % 12,
+            1 + self.number % 28
+        );
         let epoch = |millis: u64, float: bool| match float {
             true => format!("{millis}.0"),
             false => millis.to_string(),

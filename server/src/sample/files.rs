@@ -116,12 +116,14 @@ impl Output {
     }
 
     fn records(&self) -> usize {
-        let (Output::Plain(_, records) | Output::Gzip(_, records) | Output::Zstd(_, records)) = self;
+        let (Output::Plain(_, records) | Output::Gzip(_, records) | Output::Zstd(_, records)) =
+            self;
         *records
     }
 
     fn count(&mut self) {
-        let (Output::Plain(_, records) | Output::Gzip(_, records) | Output::Zstd(_, records)) = self;
+        let (Output::Plain(_, records) | Output::Gzip(_, records) | Output::Zstd(_, records)) =
+            self;
         *records += 1;
     }
 }

@@ -44,7 +44,9 @@ fn moment(customer: &Customer, time: u64, by_device: bool, random: &mut ChaCha8R
             let [x, y, z] = std::array::from_fn(|_| [-1.0, 0.0, 1.0][random.random_range(0..3)]);
             match random.random_bool(0.0003) {
                 true => format!("{{{who},\"timestamp\":{time},\"x\":NaN,\"y\":{y:?},\"z\":{z:?}}}"),
-                false => format!("{{{who},\"timestamp\":{time},\"x\":{x:?},\"y\":{y:?},\"z\":{z:?}}}"),
+                false => {
+                    format!("{{{who},\"timestamp\":{time},\"x\":{x:?},\"y\":{y:?},\"z\":{z:?}}}")
+                }
             }
         })
         .collect();

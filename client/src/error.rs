@@ -1,0 +1,27 @@
+//! What can go wrong with a call.
+
+/// A call without the answer that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Not an address of a server.
+    #[error("{0:?} is not the address of a server; expected http://HOST:PORT")]
+    Address(String),
+    /// No answer.
+    #[error("no answer from {server}: {source}")]
+    NoAnswer {
+        /// The server's address.
+        server: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The server was not ready in time.
+    #[error("{server} was not ready within {seconds} s: {last}")]
+    NotReady {
+        /// The server's address.
+        server: String,
+        /// How long was waited.
+        seconds: u64,
+        /// What the last attempt gave.
+        last: String,
+    },
+}

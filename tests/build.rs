@@ -1,0 +1,29 @@
+//! Tells the tests what this machine has. A test that needs what is missing is reported as
+//! ignored, with the reason, instead of passing without having run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let data = found("STEDI_TEST_DATA", root.join("../shared/data/stedi"));
+    let venv = found("STEDI_TEST_VENV", root.join("target/test-venv"));
+    has("real_data", &data.join("customer"));
+    has("seaweedfs", &venv.join("bin/weed"));
+    has("python_readers", &venv.join("installed"));
+    println!("cargo::rustc-env=STEDI_TEST_DATA={}", data.display());
+    println!("cargo::rustc-env=STEDI_TEST_VENV={}", venv.display());
+}
+
+fn found(variable: &str, default: PathBuf) -> PathBuf {
+    println!("cargo::rerun-if-env-changed={variable}");
+    env::var_os(variable).map_or(default, PathBuf::from)
+}
+
+fn has(cfg: &str, path: &Path) {
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    println!("cargo::rerun-if-changed={}", path.display());
+    if path.exists() {
+        println!("cargo::rustc-cfg={cfg}");
+    }
+}

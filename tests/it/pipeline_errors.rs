@@ -1,0 +1,171 @@
+//! Every way in which a pipeline can be wrong, and what is said about it.
+
+use std::collections::BTreeMap;
+
+use stedi_server::pipeline::{Pipeline, PipelineFiles};
+
+const DECLARATION: &str = r#"
+name = "p"
+
+[[option]]
+name = "o"
+values = ["a", "b"]
+default = "a"
+
+[[source]]
+name = "s"
+folder = "s"
+recorded = ["t"]
+columns = [
+  { name = "k", type = "key", class = "plain", required = true },
+  { name = "e", type = "email", class = "pii" },
+  { name = "t", type = "epoch", class = "plain" },
+]
+
+[[derived]]
+name = "d1"
+zone = "trusted"
+sources = ["s"]
+linear = ["s"]
+replace_by = "k"
+columns = [{ name = "k", class = "plain" }, { name = "t", class = "plain" }]
+
+[[derived]]
+name = "d2"
+zone = "curated"
+sources = ["d1"]
+replace_by = "k"
+columns = [{ name = "k", class = "plain" }]
+"#;
+const D1: &str = "SELECT k, t FROM s WHERE $o = 'a'";
+const D2: &str = "SELECT DISTINCT k FROM d1";
+
+async fn load(
+    declaration: &str,
+    d1: &str,
+    d2: &str,
+    options: &[(&str, &str)],
+) -> Result<Pipeline, String> {
+    let files =
+        PipelineFiles::from_texts([("pipeline.toml", declaration), ("d1.sql", d1), ("d2.sql", d2)]);
+    let options = options.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    Pipeline::load(&files, &options.collect()).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_sound_pipeline_is_in_dependency_order() {
+    let pipeline = load(DECLARATION, D1, D2, &[("o", "b")]).await.unwrap();
+    let order: Vec<&str> = pipeline.derived.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(order, ["d1", "d2"]);
+    assert_eq!(pipeline.options["o"], "b");
+}
+
+#[tokio::test]
+async fn the_built_in_pipeline_is_sound() {
+    let pipeline = Pipeline::load(&PipelineFiles::built_in(), &BTreeMap::new()).await.unwrap();
+    assert_eq!((pipeline.sources.len(), pipeline.derived.len()), (3, 5));
+}
+
+/// What is changed in the sound pipeline, and what the message must hold: the file, the table and
+/// column, and what is wrong.
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let declaration_cases: &[(&str, &str, &[&str])] = &[
+        ("name = \"p\"", "nam = \"p\"", &["pipeline.toml", "nam"]),
+        ("[[source]]", "[[source", &["pipeline.toml", "TOML parse error at line 9"]),
+        ("type = \"key\"", "type = \"kee\"", &["pipeline.toml", "line 14", "kee"]),
+        (
+            "name = \"k\", type = \"key\", class = \"plain\"",
+            "name = \"k\", type = \"key\"",
+            &["pipeline.toml", "table s", "column k", "class"],
+        ),
+        ("class = \"pii\"", "class = \"secret\"", &["pipeline.toml", "secret"]),
+        ("name = \"e\"", "name = \"k\"", &["pipeline.toml", "table s", "column k", "twice"]),
+        ("name = \"e\"", "name = \"E\"", &["pipeline.toml", "table s", "column E", "lower-case"]),
+        ("name = \"e\"", "name = \"subject_id\"", &["table s", "column subject_id", "taken"]),
+        ("recorded = [\"t\"]", "recorded = [\"k\"]", &["table s", "column k", "epoch"]),
+        ("recorded = [\"t\"]", "recorded = [\"u\"]", &["table s", "column u", "not declared"]),
+        ("recorded = [\"t\"]", "subject = \"k\"", &["table s", "column k", "email"]),
+        ("recorded = [\"t\"]", "device = \"e\"", &["table s", "column e", "key"]),
+        ("name = \"d2\"", "name = \"s\"", &["pipeline.toml", "table s", "twice"]),
+        ("name = \"d2\"", "name = \"s_rejected\"", &["table s_rejected", "taken"]),
+        ("name = \"d2\"", "name = \"d3\"", &["pipeline.toml", "table d3", "d3.sql"]),
+        ("zone = \"curated\"", "zone = \"landing\"", &["table d2", "zone landing"]),
+        (
+            "sources = [\"d1\"]",
+            "sources = [\"nowhere\"]",
+            &["pipeline.toml", "table d2", "nowhere"],
+        ),
+        ("sources = [\"d1\"]", "sources = [\"d1\", \"s\"]", &["d2.sql", "table d2", "source s"]),
+        ("sources = [\"d1\"]", "sources = [\"d1\", \"d1\"]", &["table d2", "d1", "twice"]),
+        ("linear = [\"s\"]", "linear = [\"d2\"]", &["table d1", "linear in d2"]),
+        (
+            "sources = [\"s\"]\nlinear = [\"s\"]",
+            "sources = [\"s\", \"d2\"]",
+            &["pipeline.toml", "d1 <- d2 <- d1"],
+        ),
+        (
+            "replace_by = \"k\"\ncolumns = [{ name = \"k\", class = \"plain\" }]",
+            "replace_by = \"z\"\ncolumns = [{ name = \"k\", class = \"plain\" }]",
+            &["table d2", "column z", "replace_by"],
+        ),
+        (
+            "{ name = \"t\", class = \"plain\" }]",
+            "]",
+            &["pipeline.toml", "table d1", "column t", "no class"],
+        ),
+        (
+            "{ name = \"t\", class = \"plain\" }]",
+            "{ name = \"t\" }]",
+            &["pipeline.toml", "table d1", "column t", "no class"],
+        ),
+        (
+            "{ name = \"t\", class = \"plain\" }]",
+            "{ name = \"t\", class = \"plain\" }, { name = \"z\", class = \"plain\" }]",
+            &["table d1", "column z", "d1.sql"],
+        ),
+        ("default = \"a\"", "default = \"c\"", &["option o", "\"c\"", "a, b"]),
+    ];
+    for (from, to, expected) in declaration_cases {
+        assert!(DECLARATION.contains(from), "{from}");
+        // The last one: tables come after the source.
+        let at = DECLARATION.rfind(from).unwrap();
+        let changed = format!("{}{to}{}", &DECLARATION[..at], &DECLARATION[at + from.len()..]);
+        let error = load(&changed, D1, D2, &[]).await.expect_err(to);
+        assert!(expected.iter().all(|part| error.contains(part)), "{to}: {error}");
+    }
+
+    let select_cases: &[(&str, &[&str])] = &[
+        ("SELECT k FROM d1, s", &["d2.sql", "table d2", "reads s"]),
+        ("SELECT k FROM nowhere", &["d2.sql", "table d2", "reads nowhere"]),
+        ("SELECT 'x' AS k", &["d2.sql", "table d2", "d1", "does not read"]),
+        ("SELECT z AS k FROM d1", &["d2.sql", "table d2", "z"]),
+        ("SELECT k FROM d1 WHERE", &["d2.sql", "table d2"]),
+        ("DELETE FROM d1", &["d2.sql", "table d2", "one SELECT"]),
+        ("SELECT k FROM d1; SELECT k FROM d1", &["d2.sql", "table d2"]),
+        ("SELECT k, now() AS n FROM d1", &["d2.sql", "table d2", "now"]),
+        ("SELECT k FROM d1 WHERE random() > 0.5", &["d2.sql", "table d2", "random"]),
+        (
+            "SELECT k FROM d1 WHERE k IN (SELECT k FROM d1 WHERE t > random())",
+            &["table d2", "random"],
+        ),
+        ("SELECT k, [1] AS l FROM d1", &["column l", "no class"]),
+        ("SELECT [1] AS k FROM d1", &["d2.sql", "table d2", "column k", "CAST"]),
+        ("SELECT k FROM d1 WHERE $p = 'a'", &["d2.sql", "table d2", "p"]),
+        ("", &["d2.sql", "table d2"]),
+    ];
+    for (sql, expected) in select_cases {
+        let error = load(DECLARATION, D1, sql, &[]).await.expect_err(sql);
+        assert!(expected.iter().all(|part| error.contains(part)), "{sql}: {error}");
+    }
+
+    for (option, value, expected) in [("o", "c", "\"c\""), ("x", "a", "no such option")] {
+        let error = load(DECLARATION, D1, D2, &[(option, value)]).await.unwrap_err();
+        assert!(error.contains(option) && error.contains(expected), "{error}");
+    }
+    let files = [("pipeline.toml", DECLARATION), ("d1.sql", D1), ("d2.sql", D2), ("d3.sql", D2)];
+    let error = Pipeline::load(&PipelineFiles::from_texts(files), &BTreeMap::new()).await;
+    assert!(error.unwrap_err().to_string().contains("d3.sql"), "a SELECT that nobody declares");
+    let error = Pipeline::load(&PipelineFiles::from_texts([("x", "y")]), &BTreeMap::new()).await;
+    assert!(error.unwrap_err().to_string().contains("pipeline.toml"));
+}

@@ -1,0 +1,122 @@
+//! A lake in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use deltalake::arrow::util::display::array_value_to_string;
+use futures::TryStreamExt;
+use stedi_openapi::LoadResult;
+use stedi_server::app::{App, AppError};
+use stedi_server::config::{Config, PipelineConfig};
+use stedi_server::landing::files_of;
+use tempfile::TempDir;
+
+/// The rows of an answer as text; NULL is `NULL`.
+type Rows = Vec<Vec<String>>;
+
+/// A lake that is removed with the test.
+pub struct TestLake {
+    pub app: App,
+    pub config: Config,
+    _folder: TempDir,
+}
+
+impl TestLake {
+    /// A new lake with the built-in pipeline.
+    pub async fn new() -> Self {
+        Self::with(PipelineConfig::default()).await.unwrap()
+    }
+
+    /// A new lake with a pipeline or options of the test's.
+    pub async fn with(pipeline: PipelineConfig) -> Result<Self, AppError> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            storage: folder.path().join("lake").to_str().unwrap().to_owned(),
+            state_dir: folder.path().join("state"),
+            pipeline,
+            ..Config::default()
+        };
+        let app = App::open(&config).await?;
+        Ok(Self { app, config, _folder: folder })
+    }
+
+    /// A lake that is there, in a folder that is removed with the test.
+    pub async fn open(config: Config, folder: TempDir) -> Self {
+        let app = App::open(&config).await.unwrap();
+        Self { app, config, _folder: folder }
+    }
+
+    /// The lake's folder.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(&self.config.storage)
+    }
+
+    /// Loads a text into a landing table.
+    pub async fn load(&self, table: &str, text: impl Into<Vec<u8>>) -> LoadResult {
+        let result = self.app.landing.load(table, "test.json", Cursor::new(text.into())).await;
+        adds_up(result.unwrap())
+    }
+
+    /// Loads the files of a folder with one folder per source.
+    pub async fn load_folder(&self, folder: &Path) -> Vec<LoadResult> {
+        let mut results = Vec::new();
+        for source in &self.app.pipeline.sources {
+            for path in files_of(&folder.join(&source.folder)).unwrap() {
+                let file = std::fs::File::open(&path).unwrap();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                results
+                    .push(adds_up(self.app.landing.load(&source.name, name, file).await.unwrap()));
+            }
+        }
+        results
+    }
+
+    /// Promotes everything; the mode of each table.
+    pub async fn promote(&self) -> BTreeMap<String, &'static str> {
+        let runs = self.app.promotion.run(|_| {}).await.unwrap();
+        runs.into_iter().map(|run| (run.table, run.mode)).collect()
+    }
+
+    /// The rows of one SELECT.
+    pub async fn select(&self, sql: &str) -> Rows {
+        let batches: Vec<_> =
+            self.app.query.select(sql).await.unwrap().try_collect().await.unwrap();
+        let mut rows = Vec::new();
+        for batch in &batches {
+            for row in 0..batch.num_rows() {
+                let columns = batch.columns().iter();
+                rows.push(
+                    columns
+                        .map(|column| match column.is_null(row) {
+                            true => "NULL".to_owned(),
+                            false => array_value_to_string(column, row).unwrap(),
+                        })
+                        .collect(),
+                );
+            }
+        }
+        rows
+    }
+
+    /// Rows of a table, counted by reading them.
+    pub async fn count(&self, table: &str) -> usize {
+        self.select(&format!("SELECT count(*) FROM {table}")).await[0][0].parse().unwrap()
+    }
+
+    /// Rows of some tables.
+    pub async fn counts<const N: usize>(&self, tables: [&str; N]) -> [usize; N] {
+        let mut counts = [0; N];
+        for (count, table) in counts.iter_mut().zip(tables) {
+            *count = self.count(table).await;
+        }
+        counts
+    }
+}
+
+/// What holds for every load, always.
+fn adds_up(result: LoadResult) -> LoadResult {
+    let parts = result.accepted + result.rejected + result.duplicate + result.suppressed;
+    assert_eq!(result.received, parts, "{result:?}");
+    result
+}

@@ -1,0 +1,42 @@
+//! What the tests share: a lake in a folder of its own, the commands, an S3, other readers.
+
+mod command;
+mod lake;
+mod python;
+mod seaweed;
+
+pub use command::{Running, client, server};
+pub use lake::TestLake;
+pub use python::python;
+pub use seaweed::SeaweedFs;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The real data; a test that needs it is ignored where it is missing.
+pub fn real_data() -> PathBuf {
+    PathBuf::from(env!("STEDI_TEST_DATA"))
+}
+
+/// The committed fixture with hand-checked counts.
+pub fn fixture() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixture"))
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// When the newest file below a folder was changed.
+fn newest(folder: impl AsRef<Path>) -> SystemTime {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        newest = newest.max(match entry.file_type().unwrap().is_dir() {
+            true => self::newest(entry.path()),
+            false => entry.metadata().unwrap().modified().unwrap(),
+        });
+    }
+    newest
+}

@@ -1,0 +1,1 @@
+SELECT station, max(degrees) AS warmest FROM measured GROUP BY station
