@@ -19,7 +19,7 @@ fn demo(storage: &str, environment: &[(String, String)]) -> Output {
 
 fn refused(output: &Output, reason: &str) {
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success());
+    assert!(!output.status.success(), "not refused: expected {reason:?}");
     assert!(text.contains(reason), "{text}");
     assert!(!text.contains("panicked"), "{text}");
 }
@@ -52,8 +52,8 @@ fn on_s3() {
     assert!(demo("s3://lake/b", &all).status.success());
 }
 
-/// A mock, since no real store that ignores conditional writes can be had here: it takes every
-/// PUT, conditional or not.
+/// A mock, since no real store that ignores conditional writes can be had here: it lists nothing
+/// and takes every PUT, conditional or not.
 #[test]
 fn a_store_that_ignores_conditional_writes() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -62,10 +62,16 @@ fn a_store_that_ignores_conditional_writes() {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             let mut buffer = [0; 16 * 1024];
-            let _ = stream.read(&mut buffer);
-            let _ = stream.write_all(
-                b"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            let read = stream.read(&mut buffer).unwrap_or_default();
+            let body = match buffer[..read].starts_with(b"GET") {
+                true => "<ListBucketResult><Name>bucket</Name></ListBucketResult>",
+                false => "",
+            };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
     let environment = [

@@ -9,17 +9,26 @@ use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::object_store::{
     ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
+use futures::StreamExt;
 use uuid::Uuid;
 
 use super::error::StoreFault;
 
 /// How long the whole proof may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How stores and file systems say that the credentials do not suffice.
+const DENIED: [&str; 4] =
+    ["AccessDenied", "Permission denied", "SignatureDoesNotMatch", "InvalidAccessKeyId"];
 
 /// Creates a key, tries to create it again, reads it back and removes it.
 pub(super) async fn prove(store: &Arc<dyn ObjectStore>, root: &Path) -> Result<(), StoreFault> {
     let key = root.clone().join("system").join(format!("probe-{}", Uuid::new_v4()));
     let proof = async {
+        // Some stores make a bucket that is missing at the first write. Listing shows what is there,
+        // and reading a Delta log needs it anyway.
+        if let Some(Err(error)) = store.list(Some(root)).next().await {
+            return Err(fault(error));
+        }
         let outcome = create_twice(store, &key).await;
         // A probe that is left behind is harmless, and why it could not be removed is no reason
         // to refuse the store.
@@ -61,9 +70,7 @@ fn fault(error: StoreError) -> StoreFault {
             let cause = cause(&other);
             match () {
                 () if cause.contains("NoSuchBucket") => StoreFault::NoBucket,
-                () if cause.contains("AccessDenied") || cause.contains("Permission denied") => {
-                    StoreFault::Denied(cause)
-                }
+                () if DENIED.iter().any(|word| cause.contains(word)) => StoreFault::Denied(cause),
                 () if cause.contains("NotImplemented") || cause.contains("501") => {
                     StoreFault::NoConditionalWrites(cause)
                 }
@@ -80,5 +87,15 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
         innermost = source;
     }
     let text = innermost.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+    // S3 answers in XML; the code and the message in it say it all.
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner)
+    };
+    let said = match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => text.clone(),
+    };
+    said.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
