@@ -11,6 +11,7 @@ mod keys;
 mod own_pipeline;
 mod pipeline_errors;
 mod promotion;
+mod properties;
 mod readers;
 mod rejects;
 mod serve;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::support::{SeaweedFs, server};
+use crate::support::{SeaweedFs, free_port, server};
 
 fn demo(storage: &str, environment: &[(String, String)]) -> Output {
     let state = tempfile::tempdir().unwrap();
@@ -52,10 +52,9 @@ fn on_s3() {
     assert!(demo("s3://lake/b", &all).status.success());
 }
 
-/// A mock, since no real store that ignores conditional writes can be had here: it lists nothing
-/// and takes every PUT, conditional or not.
-#[test]
-fn a_store_that_ignores_conditional_writes() {
+/// A mock, since no real store without conditional writes can be had here: it lists nothing, and
+/// answers every PUT, conditional or not, with the same.
+fn mock(put: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -63,23 +62,39 @@ fn a_store_that_ignores_conditional_writes() {
             let Ok(mut stream) = stream else { return };
             let mut buffer = [0; 16 * 1024];
             let read = stream.read(&mut buffer).unwrap_or_default();
-            let body = match buffer[..read].starts_with(b"GET") {
-                true => "<ListBucketResult><Name>bucket</Name></ListBucketResult>",
-                false => "",
-            };
+            let list = "200 OK\n<ListBucketResult><Name>bucket</Name></ListBucketResult>";
+            let answer = if buffer[..read].starts_with(b"GET") { list } else { put };
+            let (status, body) = answer.split_once('\n').unwrap();
             let length = body.len();
             let answer = format!(
-                "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                "HTTP/1.1 {status}\r\nETag: \"x\"\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             );
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    let environment = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ALLOW_HTTP", "true"),
-        ("AWS_ACCESS_KEY_ID", "a"),
-        ("AWS_SECRET_ACCESS_KEY", "b"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    refused(&demo("s3://bucket/lake", &environment), "ignores conditional writes");
+    endpoint
+}
+
+#[test]
+fn a_store_without_conditional_writes_or_without_answers() {
+    let unused = format!("http://127.0.0.1:{}", free_port());
+    let not_implemented = "501 Not Implemented\n<Error><Code>NotImplemented</Code><Message>A header you \
+                           provided implies functionality that is not implemented</Message></Error>";
+    for (endpoint, reason) in [
+        (mock("200 OK\n"), "ignores conditional writes"),
+        (
+            mock(not_implemented),
+            "does not support conditional writes (If-None-Match: *): NotImplemented: A header",
+        ),
+        (unused, "does not answer"),
+    ] {
+        let environment = [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        refused(&demo("s3://bucket/lake", &environment), reason);
+    }
 }

@@ -1,10 +1,10 @@
 //! Proves at start that the store can hold a lake: a key can be created once and not twice. Every
 //! Delta commit relies on it (Delta protocol, "ACID guarantees").
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::ObjectStoreError as StoreError;
+use deltalake::logstore::ObjectStoreRef;
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::object_store::{
     ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
@@ -21,7 +21,7 @@ const DENIED: [&str; 4] =
     ["AccessDenied", "Permission denied", "SignatureDoesNotMatch", "InvalidAccessKeyId"];
 
 /// Creates a key, tries to create it again, reads it back and removes it.
-pub(super) async fn prove(store: &Arc<dyn ObjectStore>, root: &Path) -> Result<(), StoreFault> {
+pub(super) async fn prove(store: &ObjectStoreRef, root: &Path) -> Result<(), StoreFault> {
     let key = root.clone().join("system").join(format!("probe-{}", Uuid::new_v4()));
     let proof = async {
         // Some stores make a bucket that is missing at the first write. Listing shows what is there,
@@ -40,7 +40,7 @@ pub(super) async fn prove(store: &Arc<dyn ObjectStore>, root: &Path) -> Result<(
         .unwrap_or_else(|_| Err(StoreFault::NoAnswer(format!("waited {} s", PATIENCE.as_secs()))))
 }
 
-async fn create_twice(store: &Arc<dyn ObjectStore>, key: &Path) -> Result<(), StoreFault> {
+async fn create_twice(store: &ObjectStoreRef, key: &Path) -> Result<(), StoreFault> {
     let create = |bytes: &'static [u8]| {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         store.put_opts(key, PutPayload::from_static(bytes), options)
@@ -71,9 +71,7 @@ fn fault(error: StoreError) -> StoreFault {
             match () {
                 () if cause.contains("NoSuchBucket") => StoreFault::NoBucket,
                 () if DENIED.iter().any(|word| cause.contains(word)) => StoreFault::Denied(cause),
-                () if cause.contains("NotImplemented") || cause.contains("501") => {
-                    StoreFault::NoConditionalWrites(cause)
-                }
+                () if cause.contains("NotImplemented") => StoreFault::NoConditionalWrites(cause),
                 () => StoreFault::NoAnswer(cause),
             }
         }

@@ -1,7 +1,6 @@
 //! A lake: one object store, its tables, and the sessions that read them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
@@ -37,12 +36,17 @@ impl Lake {
         // The store of the bucket or file system as a whole: delta-rs adds each table's path.
         let mut whole = location.url().clone();
         whole.set_path("/");
-        let store = store_for(&whole, store_options())
-            .map_err(|error| unusable(StoreFault::NoAnswer(error.to_string())))?;
+        let client = |options| {
+            store_for(&whole, options)
+                .map_err(|error| unusable(StoreFault::NoAnswer(error.to_string())))
+        };
+        let store = client(store_options())?;
         let root = Path::from_url_path(location.url().path())
             .map_err(|error| unusable(StoreFault::NoAnswer(error.to_string())))?;
-        let dynamic: Arc<dyn deltalake::ObjectStore> = Arc::clone(&store) as _;
-        probe::prove(&dynamic, &root).await.map_err(unusable)?;
+        // A store that is down should be said at once, and not after minutes of repeats.
+        let mut impatient = store_options();
+        impatient.insert("max_retries".to_owned(), "1".to_owned());
+        probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
         let lake = Self { location, store, root, sessions };
         let form = serde_json::json!({ "format": "stedi lake 1" });

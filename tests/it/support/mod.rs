@@ -2,11 +2,13 @@
 
 mod command;
 mod lake;
+mod proxy;
 mod python;
 mod seaweed;
 
 pub use command::{Running, client, server};
 pub use lake::TestLake;
+pub use proxy::LosingProxy;
 pub use python::python;
 pub use seaweed::SeaweedFs;
 
