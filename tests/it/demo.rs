@@ -5,7 +5,7 @@ use std::process::Output;
 
 use stedi_server::sample::Sample;
 
-use crate::support::server;
+use crate::support::{fixture, server};
 
 fn demo(folder: &Path, arguments: &[&str]) -> Output {
     server().current_dir(folder).args(["demo", "--exit"]).args(arguments).output().unwrap()
@@ -39,6 +39,34 @@ fn shows_every_table_and_an_answer_and_is_the_same_twice() {
     }
     // Where the contract says: the lake and the state in ./.stedi.
     assert!(folder.path().join(".stedi/lake/trusted/customer_trusted/_delta_log").is_dir());
+}
+
+/// All that a user sees, but for places and times.
+#[test]
+fn what_the_demo_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = fixture();
+    let printed = text(demo(folder.path(), &["--source", source.to_str().unwrap()]));
+    let mut kept = Vec::new();
+    let mut promoted = false;
+    for line in printed.lines().map(str::trim_end) {
+        promoted = line.contains("promoted") || (promoted && !line.is_empty());
+        kept.push(match line {
+            _ if line.starts_with("lake at ") => "lake at FOLDER".to_owned(),
+            _ if line.ends_with(" s in all") => "TIME s in all".to_owned(),
+            // The last column is milliseconds, and so its width.
+            _ if promoted => {
+                let columns: Vec<&str> = line.split_whitespace().collect();
+                columns[..columns.len() - 1].join("  ")
+            }
+            // Pseudonyms are of a key that is new each time.
+            _ if line.trim().split_whitespace().next().is_some_and(|word| word.len() == 32) => {
+                "SUBJECT".to_owned()
+            }
+            _ => line.to_owned(),
+        });
+    }
+    insta::assert_snapshot!(kept.join("\n"));
 }
 
 #[test]

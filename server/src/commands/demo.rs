@@ -1,6 +1,7 @@
 //! `stedi-server demo`: the main job on one machine with nothing to install.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::demo_report::{self, Progress};
 use super::serve::{listen, serve};
 use super::{Common, Outcome};
 use crate::app::App;
-use crate::landing::files_of;
+use crate::landing::{LandingError, files_of};
 use crate::sample::Sample;
 
 /// Flags of `demo`.
@@ -83,33 +84,46 @@ impl Demo {
     }
 }
 
-/// Loads the files of every source, in the order of their names.
-async fn load(app: &App, folder: &std::path::Path) -> Outcome {
-    let mut files = Vec::new();
+/// Loads the files of every source in the order of their names; the sources at the same time.
+async fn load(app: &App, folder: &Path) -> Outcome {
+    let mut sources = Vec::new();
+    let mut bytes = 0;
     for source in &app.pipeline.sources {
-        let found = files_of(&folder.join(&source.folder))?;
-        files.extend(found.into_iter().map(|file| (source.name.as_str(), file)));
+        let mut files = Vec::new();
+        for path in files_of(&folder.join(&source.folder))? {
+            let unreadable = |error| format!("{}: {error}", path.display());
+            let file = File::open(&path).map_err(unreadable)?;
+            bytes += file.metadata().map_err(unreadable)?.len();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, file));
+        }
+        sources.push((source.name.as_str(), files));
     }
-    if files.is_empty() {
+    if sources.iter().all(|(_, files)| files.is_empty()) {
         return Err(format!("no files to load under {}", folder.display()).into());
     }
-    let progress = Progress::new("loading", files.len());
-    let mut report = demo_report::Loads::default();
-    for (table, path) in files {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        progress.step(&name);
-        let file =
-            std::fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        report.add(&name, app.landing.load(table, &name, file).await?);
-    }
+    let progress = Progress::bytes("loading", bytes);
+    let loads = sources.into_iter().map(async |(table, files)| {
+        let mut results = Vec::with_capacity(files.len());
+        for (name, file) in files {
+            progress.name(&name);
+            let result = app.landing.load(table, &name, progress.read(file)).await?;
+            results.push((name, result));
+        }
+        Ok::<_, LandingError>(results)
+    });
+    let results = futures::future::try_join_all(loads).await?;
     progress.finish();
+    let mut report = demo_report::Loads::default();
+    for (name, result) in results.into_iter().flatten() {
+        report.add(&name, result);
+    }
     report.print();
     Ok(())
 }
 
 async fn promote(app: &App) -> Outcome {
-    let progress = Progress::new("promoting", app.pipeline.derived.len());
+    let progress = Progress::steps("promoting", app.pipeline.derived.len());
     let runs = app.promotion.run(|run| progress.step(&run.table)).await?;
     progress.finish();
     demo_report::runs(&runs);

@@ -1,11 +1,12 @@
 //! What the demo prints.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use comfy_table::{CellAlignment, Table, presets};
 use deltalake::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use stedi_openapi::LoadResult;
 
 use super::Outcome;
@@ -21,15 +22,36 @@ const SHOWN_REJECTS: usize = 5;
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    pub fn new(what: &'static str, steps: usize) -> Self {
-        let bar = ProgressBar::new(steps as u64).with_message(what);
-        let style = ProgressStyle::with_template("{msg:9} {bar:30} {pos}/{len} {prefix}");
+    /// So many steps are to be done.
+    pub fn steps(what: &'static str, steps: usize) -> Self {
+        Self::new(what, steps as u64, "{msg:9} {bar:30} {pos}/{len} {prefix}")
+    }
+
+    /// So many bytes are to be read.
+    pub fn bytes(what: &'static str, bytes: u64) -> Self {
+        Self::new(what, bytes, "{msg:9} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {prefix}")
+    }
+
+    fn new(what: &'static str, length: u64, template: &str) -> Self {
+        let bar = ProgressBar::new(length).with_message(what);
+        let style = ProgressStyle::with_template(template);
         Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
     }
 
+    /// A step is done.
     pub fn step(&self, name: &str) {
-        self.0.set_prefix(name.to_owned());
+        self.name(name);
         self.0.inc(1);
+    }
+
+    /// What is being done.
+    pub fn name(&self, name: &str) {
+        self.0.set_prefix(name.to_owned());
+    }
+
+    /// Counts what is read.
+    pub fn read<R: Read>(&self, reader: R) -> ProgressBarIter<R> {
+        self.0.wrap_read(reader)
     }
 
     pub fn finish(&self) {

@@ -26,7 +26,11 @@ pub(super) struct Decoder {
     key: SubjectKey,
     /// Column by field name, as names were met; `None` for unknown ones.
     names: HashMap<String, Option<usize>>,
+    /// The names of the record before, in their order: the next one mostly has the same.
+    before: Vec<(String, Option<usize>)>,
     subjects: HashMap<String, String>,
+    /// E-mail and pseudonym of the record before: readings of one customer mostly come together.
+    last_subject: (String, String),
     unknown: BTreeMap<String, u64>,
 }
 
@@ -48,7 +52,9 @@ impl Decoder {
             latest,
             key,
             names: HashMap::new(),
+            before: Vec::new(),
             subjects: HashMap::new(),
+            last_subject: Default::default(),
             unknown: BTreeMap::new(),
         }
     }
@@ -81,8 +87,8 @@ impl Decoder {
         record: Record<'a>,
     ) -> Result<(), String> {
         let mut outcome = Ok(());
-        for (name, value) in record.0 {
-            match self.column(&name) {
+        for (position, (name, value)) in record.0.into_iter().enumerate() {
+            match self.column(position, &name) {
                 Some(at) => {
                     let read = self.read(at, &value, row[at].is_some());
                     match read {
@@ -142,20 +148,44 @@ impl Decoder {
 
     fn subject_id(&mut self, email: Option<&Stored<'_>>) -> Option<String> {
         let Some(Stored::Text(email)) = email else { return None };
-        if let Some(known) = self.subjects.get(email.as_ref()) {
-            return Some(known.clone());
+        if self.last_subject.0 != *email {
+            self.last_subject = (email.clone().into_owned(), self.look_up(email));
+        }
+        Some(self.last_subject.1.clone())
+    }
+
+    fn look_up(&mut self, email: &str) -> String {
+        if let Some(known) = self.subjects.get(email) {
+            return known.clone();
         }
         let id = self.key.subject_id(email);
         if self.subjects.len() == REMEMBERED {
             self.subjects.clear();
         }
         if email.len() <= REMEMBERED_BYTES {
-            self.subjects.insert(email.clone().into_owned(), id.clone());
+            self.subjects.insert(email.to_owned(), id.clone());
         }
-        Some(id)
+        id
     }
 
-    fn column(&mut self, name: &str) -> Option<usize> {
+    /// The column of the field at a position of its record.
+    fn column(&mut self, position: usize, name: &str) -> Option<usize> {
+        if let Some((before, column)) = self.before.get(position)
+            && before == name
+        {
+            return *column;
+        }
+        let column = self.column_by_name(name);
+        if name.len() <= REMEMBERED_BYTES && position < REMEMBERED {
+            self.before.truncate(position);
+            if self.before.len() == position {
+                self.before.push((name.to_owned(), column));
+            }
+        }
+        column
+    }
+
+    fn column_by_name(&mut self, name: &str) -> Option<usize> {
         if let Some(known) = self.names.get(name) {
             return *known;
         }
