@@ -15,7 +15,9 @@ const TABLES: [&str; 8] = [
     "curated/machine_learning_curated",
 ];
 const FIXTURE: [u64; 8] = [10, 12, 9, 6, 7, 4, 5, 5];
+const FIXTURE_SINCE_CONSENT: [u64; 8] = [10, 12, 9, 6, 4, 3, 3, 2];
 const REAL: [u64; 8] = [956, 81_273, 28_680, 482, 40_981, 482, 14_460, 40_981];
+const REAL_SINCE_CONSENT: [u64; 8] = [956, 81_273, 28_680, 482, 32_025, 464, 11_297, 32_025];
 
 fn counts(script: &str, root: &str, environment: &[(String, String)]) -> Vec<u64> {
     let arguments: Vec<&str> = std::iter::once(root).chain(TABLES).collect();
@@ -55,20 +57,23 @@ async fn deltalake_and_duckdb_on_the_real_data() {
     }
 }
 
-/// The demo on S3, then another process that reads the tables.
-fn on_s3(source: &Path) -> Vec<u64> {
+/// The demo on S3 with each value of the option, each time read by another program.
+fn on_s3(source: &Path) -> [Vec<u64>; 2] {
     let s3 = SeaweedFs::start();
     let state = tempfile::tempdir().unwrap();
-    let output = server()
-        .args(["demo", "--exit", "--storage", "s3://lake/golden", "--state-dir"])
-        .arg(state.path())
-        .arg("--source")
-        .arg(source)
-        .envs(s3.environment())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    counts("count_deltalake.py", "s3://lake/golden", &s3.environment())
+    ["readings=all", "readings=since_consent"].map(|option| {
+        let output = server()
+            .args(["demo", "--exit", "--storage", "s3://lake/golden", "--option", option])
+            .arg("--state-dir")
+            .arg(state.path())
+            .arg("--source")
+            .arg(source)
+            .envs(s3.environment())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        counts("count_deltalake.py", "s3://lake/golden", &s3.environment())
+    })
 }
 
 #[test]
@@ -77,7 +82,7 @@ fn on_s3(source: &Path) -> Vec<u64> {
     ignore = "SeaweedFS is not installed; tests/run installs it"
 )]
 fn the_fixture_on_s3() {
-    assert_eq!(on_s3(&fixture()), FIXTURE);
+    assert_eq!(on_s3(&fixture()), [FIXTURE, FIXTURE_SINCE_CONSENT]);
 }
 
 #[test]
@@ -86,7 +91,7 @@ fn the_fixture_on_s3() {
     ignore = "the real data or SeaweedFS is not there"
 )]
 fn the_real_data_on_s3() {
-    assert_eq!(on_s3(&real_data()), REAL);
+    assert_eq!(on_s3(&real_data()), [REAL, REAL_SINCE_CONSENT]);
 }
 
 /// Every commit of the demo happens, and no answer of the first attempt arrives. The client of the
