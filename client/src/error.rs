@@ -1,5 +1,7 @@
 //! What can go wrong with a call.
 
+use stedi_openapi::Problem;
+
 /// A call without the answer that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -14,6 +16,12 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// The server says why it does not do what was asked.
+    #[error("{} ({})", .0.detail, .0.code)]
+    Problem(Box<Problem>),
+    /// An answer cannot be shown.
+    #[error("the answer cannot be shown: {0}")]
+    Show(#[from] serde_json::Error),
     /// The server was not ready in time.
     #[error("{server} was not ready within {seconds} s: {last}")]
     NotReady {

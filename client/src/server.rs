@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Url};
-use stedi_openapi::Health;
+use serde::de::DeserializeOwned;
+use stedi_openapi::{Health, Problem, TableList};
 
 use crate::error::ClientError;
 
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Server {
     address: Url,
+    token: Option<String>,
     http: Client,
 }
 
@@ -31,7 +33,36 @@ impl Server {
             return Err(wrong());
         }
         let http = Client::builder().timeout(PATIENCE).build().map_err(|_| wrong())?;
-        Ok(Self { address: url, http })
+        Ok(Self { address: url, token: None, http })
+    }
+
+    /// The same server, asked by the owner of a token.
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self }
+    }
+
+    /// The tables that are there for the token's owner (`GET /v1/tables`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn tables(&self) -> Result<TableList, ClientError> {
+        self.get("/v1/tables").await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
+        let mut url = self.address.clone();
+        url.set_path(path);
+        let mut request = self.http.get(url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            let problem: Problem = answer.json().await.map_err(failed)?;
+            return Err(ClientError::Problem(Box::new(problem)));
+        }
+        answer.json().await.map_err(failed)
     }
 
     /// Whether the server's lake answers (`GET /readyz`).

@@ -2,6 +2,10 @@
 
 mod health;
 mod landing;
+mod problem;
+mod tables;
 
 pub use health::Health;
 pub use landing::{LoadResult, Reject};
+pub use problem::Problem;
+pub use tables::{ColumnInfo, TableInfo, TableList};

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, TokenRules, Verifier};
 use crate::config::{Config, ConfigError};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Landing, LandingError, LandingLimits};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{Promotion, PromotionError};
-use crate::query::Query;
+use crate::query::{Catalog, Query};
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct App {
     pub landing: Landing,
     /// Derived tables are brought up to date.
     pub promotion: Promotion,
+    /// What tables there are.
+    pub catalog: Catalog,
     /// Statements are answered.
     pub query: Query,
 }
@@ -41,6 +44,9 @@ pub enum AppError {
     /// The subject key.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The keys of tokens.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Landing tables.
     #[error(transparent)]
     Landing(#[from] LandingError),
@@ -65,14 +71,15 @@ impl App {
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
         let limits = LandingLimits {
             record_bytes: config.landing.record_bytes,
-            ahead: Duration::from_secs(3600 * config.landing.ahead_hours),
+            ahead: Duration::from_secs(config.landing.ahead_hours.saturating_mul(3600)),
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
         landing.create_tables().await?;
         promotion.create_tables().await?;
+        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline));
         let query = Query::new(lake.clone(), Arc::clone(&pipeline));
-        Ok(Self { lake, pipeline, landing, promotion, query })
+        Ok(Self { lake, pipeline, landing, promotion, catalog, query })
     }
 }
 
@@ -83,4 +90,32 @@ fn session_limits(config: &Config) -> SessionLimits {
         spill: config.memory.spill_bytes,
         partitions: std::thread::available_parallelism().map_or(1, usize::from),
     }
+}
+
+/// What the server asks of a token.
+pub fn token_rules(config: &Config) -> TokenRules {
+    TokenRules {
+        issuer: config.auth.issuer.clone(),
+        audience: config.auth.audience.clone(),
+        leeway: Duration::from_secs(config.auth.leeway_seconds),
+    }
+}
+
+/// What checks tokens: the keys of the configured JWKS, else the local key.
+///
+/// # Errors
+/// If there are no keys.
+pub async fn verifier(config: &Config) -> Result<Verifier, AppError> {
+    let keys = match &config.auth.jwks {
+        None => Keys::local(&LocalKey::open(&config.auth_key())?),
+        Some(source) => {
+            let freshness = Freshness {
+                refresh: Duration::from_secs(config.auth.jwks_refresh_seconds),
+                pause: Duration::from_secs(config.auth.jwks_pause_seconds),
+                stale: Duration::from_secs(config.auth.jwks_stale_seconds),
+            };
+            Keys::jwks(JwksSource::parse(source)?, freshness).await?
+        }
+    };
+    Ok(Verifier::new(keys, token_rules(config)))
 }

@@ -3,8 +3,10 @@
 
 pub mod api;
 pub mod app;
+pub mod auth;
 pub mod commands;
 pub mod config;
+mod key_file;
 pub mod lake;
 pub mod landing;
 pub mod ledger;

@@ -1,6 +1,8 @@
 //! Integration tests: one binary, a module per capability.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod auth;
+mod catalog;
 mod consent;
 mod crash;
 mod demo;

@@ -39,7 +39,7 @@ async fn each_table_is_one_commit_with_its_lineage() {
         let actions = commit(&lake, &format!("{zone}/{table}"), 1);
         assert!(actions.iter().any(|action| action.get("add").is_some()), "{table}");
         let mut txns = txns(&actions);
-        assert!(txns.remove("definition").unwrap() >= 0);
+        assert!(txns.remove("stedi:definition").unwrap() >= 0);
         let derived = lake.app.pipeline.derived.iter().find(|d| d.name == table).unwrap();
         let names: Vec<&String> = txns.keys().collect();
         let mut sources: Vec<&String> = derived.sources.iter().collect();

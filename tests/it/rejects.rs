@@ -18,7 +18,22 @@ async fn reasons() {
         (r#"{"email":5,"lastUpdateDate":1}"#, "email: expected a string, got a number"),
         (r#"{"email":"a@b"}"#, "lastupdatedate or registrationdate: missing"),
         (r#"{"email":"a@b","lastUpdateDate":0}"#, "lastupdatedate or registrationdate: missing"),
-        (r#"{"email":"a@b","lastUpdateDate":"x"}"#, "lastupdatedate or registrationdate: missing"),
+        (
+            r#"{"email":"a@b","registrationDate":1,"lastUpdateDate":"x"}"#,
+            "lastupdatedate: expected whole milliseconds between 1 and 253402300799999, got a string that is not digits",
+        ),
+        (
+            r#"{"email":"a@b","lastUpdateDate":1,"shareWithResearchAsOfDate":5,"share_with_research_as_of_date":"no"}"#,
+            "sharewithresearchasofdate: given twice",
+        ),
+        (
+            r#"{"email":"a@b","lastUpdateDate":1,"shareWithResearchAsOfDate":"no","share_with_research_as_of_date":5}"#,
+            "sharewithresearchasofdate: given twice",
+        ),
+        (
+            r#"{"email":"a@b","lastUpdateDate":NaN,"l":[{"email":"x@y","lastUpdateDate":1},{"email":"z@y","lastUpdateDate":1}]}"#,
+            "not valid JSON: expected value at byte 33 of the record",
+        ),
         (future.as_str(), "lastupdatedate: in the future"),
         (
             r#"{"email":"a@b","lastUpdateDate":1,"serialNumber":7}"#,

@@ -1,10 +1,11 @@
 //! The subcommands of `stedi`.
 
 mod ready;
+mod tables;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use stedi_client::{ClientError, Server};
 
 /// Client of the STEDI lakehouse.
@@ -14,6 +15,12 @@ pub struct Cli {
     /// Address of the server
     #[arg(long, env = "STEDI_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7070")]
     server: String,
+    /// Token of whoever asks
+    #[arg(long, env = "STEDI_TOKEN", value_name = "JWT", hide_env_values = true)]
+    token: Option<String>,
+    /// How answers are shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -22,6 +29,19 @@ pub struct Cli {
 enum Command {
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
+    /// Lists the tables that are there for you.
+    Tables(tables::Tables),
+}
+
+/// How answers are shown.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// Columns, for people.
+    Table,
+    /// As the server sent it.
+    Json,
+    /// Comma-separated values (RFC 4180).
+    Csv,
 }
 
 /// Runs a subcommand; 0 only on success.
@@ -32,8 +52,13 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let outcome: Result<(), ClientError> = runtime.block_on(async {
         let server = Server::new(&cli.server)?;
+        let server = match cli.token {
+            Some(token) => server.with_token(token),
+            None => server,
+        };
         match cli.command {
             Command::Ready(ready) => ready.run(&server).await,
+            Command::Tables(tables) => tables.run(&server, cli.format).await,
         }
     });
     match outcome {

@@ -1,6 +1,5 @@
 //! `/healthz` and `/readyz`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -8,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use stedi_openapi::Health;
 
-use crate::app::App;
+use super::state::ApiState;
 
 /// How long the lake may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,8 +18,8 @@ pub(super) async fn alive() -> Json<Health> {
 }
 
 /// The lake answers too.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
-    match tokio::time::timeout(PATIENCE, app.lake.answers()).await {
+pub(super) async fn ready(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
+    match tokio::time::timeout(PATIENCE, state.app.lake.answers()).await {
         Ok(Ok(())) => (StatusCode::OK, Json(Health::Ok)),
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");

@@ -1,17 +1,20 @@
 //! Every path and its handler.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::routing::get;
 
-use super::health;
-use crate::app::App;
+use super::error::ApiError;
+use super::state::ApiState;
+use super::{health, tables};
 
 /// The whole service.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(state: ApiState) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .with_state(app)
+        .route("/v1/tables", get(tables::list))
+        .route("/v1/tables/{table}", get(tables::one))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(state)
 }

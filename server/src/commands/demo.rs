@@ -9,8 +9,11 @@ use clap::Args;
 
 use super::demo_report::{self, Progress};
 use super::serve::{listen, serve};
-use super::{Common, Outcome};
-use crate::app::App;
+use super::stop::Stop;
+use super::{Common, Failure, Outcome};
+use crate::api::ApiState;
+use crate::app::{App, verifier};
+use crate::config::Config;
 use crate::landing::{LandingError, files_of};
 use crate::sample::Sample;
 
@@ -56,12 +59,29 @@ impl Demo {
             true => None,
             false => Some(listen(config.listen).await?),
         };
+        let mut stop = Stop::new()?;
+        let app = tokio::select! {
+            app = self.work(&config) => app?,
+            () = stop.told() => return Err("stopped".into()),
+        };
+        match listener {
+            None => Ok(()),
+            Some(listener) => {
+                let verifier = Arc::new(verifier(&config).await?);
+                demo_report::commands(&config, listener.local_addr()?)?;
+                serve(listener, ApiState { app: Arc::new(app), verifier }, stop).await
+            }
+        }
+    }
+
+    /// Everything but serving.
+    async fn work(&self, config: &Config) -> Result<App, Failure> {
         let started = Instant::now();
-        let app = App::open(&config).await?;
+        let app = App::open(config).await?;
         println!("lake at {}", app.lake.location());
 
-        let folder = match self.source {
-            Some(folder) => folder,
+        let folder = match &self.source {
+            Some(folder) => folder.clone(),
             None => {
                 let sample = Sample { seed: self.seed, scale: self.scale };
                 let folder = config.state_dir.join(format!("sample-{}-{}", self.seed, self.scale));
@@ -77,10 +97,7 @@ impl Demo {
             demo_report::answer(&app, &demo.query).await?;
         }
         println!("\n{:.1} s in all", started.elapsed().as_secs_f64());
-        match listener {
-            None => Ok(()),
-            Some(listener) => serve(listener, Arc::new(app)).await,
-        }
+        Ok(app)
     }
 }
 
@@ -91,11 +108,9 @@ async fn load(app: &App, folder: &Path) -> Outcome {
     for source in &app.pipeline.sources {
         let mut files = Vec::new();
         for path in files_of(&folder.join(&source.folder))? {
-            let unreadable = |error| format!("{}: {error}", path.display());
-            let file = File::open(&path).map_err(unreadable)?;
-            bytes += file.metadata().map_err(unreadable)?.len();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.push((name, file));
+            let size = std::fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
+            bytes += size.len();
+            files.push(path);
         }
         sources.push((source.name.as_str(), files));
     }
@@ -105,7 +120,9 @@ async fn load(app: &App, folder: &Path) -> Outcome {
     let progress = Progress::bytes("loading", bytes);
     let loads = sources.into_iter().map(async |(table, files)| {
         let mut results = Vec::with_capacity(files.len());
-        for (name, file) in files {
+        for path in files {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
             progress.name(&name);
             let result = app.landing.load(table, &name, progress.read(file)).await?;
             results.push((name, result));
@@ -120,6 +137,10 @@ async fn load(app: &App, folder: &Path) -> Outcome {
     }
     report.print();
     Ok(())
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> LandingError {
+    LandingError::Read { name: path.display().to_string(), source }
 }
 
 async fn promote(app: &App) -> Outcome {

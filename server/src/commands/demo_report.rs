@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, Table, presets};
 use deltalake::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -10,7 +12,9 @@ use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use stedi_openapi::LoadResult;
 
 use super::Outcome;
-use crate::app::App;
+use crate::app::{App, token_rules};
+use crate::auth::{LocalKey, Role};
+use crate::config::Config;
 use crate::promotion::TableRun;
 
 /// Rows of an answer that are printed.
@@ -181,6 +185,25 @@ pub(super) async fn answer(app: &App, sql: &str) -> Outcome {
     if rows > SHOWN {
         println!("… {rows} rows in all");
     }
+    Ok(())
+}
+
+/// Addresses, tokens and commands to try.
+pub(super) fn commands(config: &Config, address: SocketAddr) -> Outcome {
+    if config.auth.jwks.is_some() {
+        return Ok(());
+    }
+    let key = LocalKey::open(&config.auth_key())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    println!("\ntokens, valid for an hour:");
+    for role in [Role::Analyst, Role::Admin] {
+        let claims = token_rules(config).claims("demo", role, now, Duration::from_secs(3600));
+        println!("{}={}", role.name().to_uppercase(), key.sign(&claims)?);
+    }
+    println!("\nto try:");
+    println!("  curl http://{address}/readyz");
+    println!("  curl -H \"Authorization: Bearer $ANALYST\" http://{address}/v1/tables");
+    println!("  stedi --server http://{address} --token $ANALYST tables\n");
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 mod demo;
 mod demo_report;
 mod serve;
+mod stop;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ enum Command {
     Demo(demo::Demo),
     /// The service.
     Serve(serve::Serve),
+    /// Signs a token with the local key, for development and bootstrap.
+    Token(token::Token),
 }
 
 /// Flags that every command has.
@@ -55,14 +59,14 @@ struct Common {
 }
 
 impl Common {
-    fn config(self) -> Result<Config, crate::config::ConfigError> {
+    fn config(&self) -> Result<Config, crate::config::ConfigError> {
         Config::load(Overrides {
-            file: self.config,
-            storage: self.storage,
-            state_dir: self.state_dir,
+            file: self.config.clone(),
+            storage: self.storage.clone(),
+            state_dir: self.state_dir.clone(),
             listen: self.listen,
-            pipeline: self.pipeline,
-            options: self.options,
+            pipeline: self.pipeline.clone(),
+            options: self.options.clone(),
         })
     }
 }
@@ -75,7 +79,7 @@ fn option(text: &str) -> Result<(String, String), String> {
 /// Runs a command; its error goes to standard error.
 pub fn run(cli: Cli) -> ExitCode {
     let default = match cli.command {
-        Command::Demo(_) => "warn",
+        Command::Demo(_) | Command::Token(_) => "warn",
         Command::Serve(_) => "info,deltalake_core=warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -88,6 +92,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Demo(demo) => demo.run().await,
             Command::Serve(serve) => serve.run().await,
+            Command::Token(token) => token.run(),
         }
     });
     match outcome {
@@ -102,4 +107,5 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// What a command may fail with: it is only printed.
-type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome = Result<(), Failure>;

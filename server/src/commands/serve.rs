@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::stop::Stop;
 use super::{Common, Outcome};
-use crate::api::router;
-use crate::app::App;
+use crate::api::{ApiState, router};
+use crate::app::{App, AppError, verifier};
+use crate::config::Config;
 
 /// How long requests may take to finish once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(8);
@@ -27,9 +28,19 @@ impl Serve {
     pub async fn run(self) -> Outcome {
         let config = self.common.config()?;
         let listener = listen(config.listen).await?;
-        let app = App::open(&config).await?;
-        serve(listener, Arc::new(app)).await
+        let mut stop = Stop::new()?;
+        let state = tokio::select! {
+            state = open(&config) => state?,
+            () = stop.told() => return Ok(()),
+        };
+        serve(listener, state, stop).await
     }
+}
+
+async fn open(config: &Config) -> Result<ApiState, AppError> {
+    let app = Arc::new(App::open(config).await?);
+    let verifier = Arc::new(verifier(config).await?);
+    Ok(ApiState { app, verifier })
 }
 
 /// Takes the address, before any work is done for it.
@@ -38,27 +49,25 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// Serves until SIGTERM or an interrupt, then lets requests finish for a while.
-pub(super) async fn serve(listener: TcpListener, app: Arc<App>) -> Outcome {
+pub(super) async fn serve(listener: TcpListener, state: ApiState, mut told: Stop) -> Outcome {
     let mut out = std::io::stdout();
     writeln!(
         out,
         "serving the lake at {} on http://{}",
-        app.lake.location(),
+        state.app.lake.location(),
         listener.local_addr()?
     )?;
     out.flush()?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut stopped = stopping.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
         // An error would mean that the sender is gone, and with it whoever could stop the server.
         let _ = stopped.wait_for(|stop| *stop).await;
     });
     let mut server = tokio::spawn(async move { server.await });
-    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         outcome = &mut server => return Ok(outcome??),
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = told.told() => {}
     }
     tracing::info!("stopping");
     stop.send_replace(true);

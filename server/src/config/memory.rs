@@ -6,7 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryConfig {
-    /// Bytes of memory for all plans together; what does not fit is spilled.
+    /// Bytes of memory for all plans together. Sorts and aggregates spill what does not fit; the
+    /// smaller side of a join must fit.
     pub pool_bytes: usize,
     /// Bytes that may be spilled into the state folder at one time.
     pub spill_bytes: u64,

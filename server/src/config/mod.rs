@@ -1,6 +1,7 @@
 //! The configuration: flags win over environment, environment over the file, the file over
 //! defaults.
 
+mod auth;
 mod error;
 mod file;
 mod landing;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use landing::LandingConfig;
 pub use memory::MemoryConfig;
@@ -33,6 +35,8 @@ pub struct Config {
     pub landing: LandingConfig,
     /// What plans may use.
     pub memory: MemoryConfig,
+    /// Whose tokens are accepted.
+    pub auth: AuthConfig,
 }
 
 impl Default for Config {
@@ -44,6 +48,7 @@ impl Default for Config {
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
             memory: MemoryConfig::default(),
+            auth: AuthConfig::default(),
         }
     }
 }
@@ -81,6 +86,11 @@ impl Config {
         config.pipeline.dir = overrides.pipeline.or(config.pipeline.dir);
         config.pipeline.options.extend(overrides.options);
         Ok(config)
+    }
+
+    /// The file of the key that signs tokens for development.
+    pub fn auth_key(&self) -> PathBuf {
+        self.state_dir.join("auth.key")
     }
 
     /// The file of the key that makes pseudonyms.

@@ -65,8 +65,10 @@ impl Committed {
 /// actions counts as success.
 ///
 /// # Errors
-/// [`LakeError::Conflict`] if somebody else changed the table, [`LakeError::Table`] otherwise; in
-/// both cases the change is not in the table.
+/// [`LakeError::Conflict`] if somebody else changed the table, which does not hold this change as
+/// its newest state; [`LakeError::Table`] otherwise. Where the log could not be read again, or
+/// somebody committed on top before it was, the change may be in an older version all the same: its
+/// files must stay.
 pub async fn commit(
     lake: &Lake,
     folder: &str,

@@ -78,8 +78,7 @@ impl Lake {
 
     /// Opens the newest version of `folder/name`, creating the table first if there is none.
     ///
-    /// # Errors
-    /// [`LakeError::Table`] if the table is there with other columns.
+    /// A table that is there is taken as it is; [`Table::stores`] tells whether its columns are these.
     pub async fn table_or_create(
         &self,
         folder: &str,

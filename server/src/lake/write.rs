@@ -27,8 +27,9 @@ use super::table::{Columns, Table};
 
 /// Rows of a row group: what a reader skips or decodes as one, and what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Bytes after which a new file is begun.
-const FILE_BYTES: u64 = 128 * 1024 * 1024;
+/// Bytes after which a new file is begun. The writer of delta-rs lets up to 32 such files wait for a
+/// slow store, so this bounds memory too.
+const FILE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Data files that wait for their commit.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,9 @@
 //! A record becomes a row of its landing table, or is rejected with a reason.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::record::{Record, Scalar};
+use super::record::Record;
 use super::value::{self, Stored};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Kind, Rule, Source};
@@ -75,6 +75,12 @@ impl Decoder {
         }
     }
 
+    /// All names of the source's fields, in lower case.
+    pub fn names(&self) -> HashSet<String> {
+        let names = |rule: &Rule| std::iter::once(rule.name.clone()).chain(rule.aliases.clone());
+        self.rules.iter().flat_map(names).collect()
+    }
+
     /// How often each field that no column takes was met.
     pub fn into_unknown(self) -> BTreeMap<String, u64> {
         self.unknown
@@ -87,35 +93,38 @@ impl Decoder {
         record: Record<'a>,
     ) -> Result<(), String> {
         let mut outcome = Ok(());
+        let mut given = vec![false; row.len()];
         for (position, (name, value)) in record.0.into_iter().enumerate() {
-            match self.column(position, &name) {
-                Some(at) => {
-                    let read = self.read(at, &value, row[at].is_some());
-                    match read {
-                        Ok(Some(value)) => row[at] = Some(value),
-                        Ok(None) => {}
-                        Err(reason) => outcome = outcome.and(Err(reason)),
-                    }
-                }
-                None => self.count_unknown(name),
+            let Some(at) = self.column(position, &name) else {
+                self.count_unknown(name);
+                continue;
+            };
+            let read = value::read(self.rules[at].kind, &value);
+            let says_something = !matches!(read, Ok(None));
+            let twice = says_something && std::mem::replace(&mut given[at], true);
+            match self.judge(at, read, twice) {
+                Ok(Some(value)) => row[at] = Some(value),
+                Ok(None) => {}
+                Err(reason) => outcome = outcome.and(Err(reason)),
             }
         }
         outcome
     }
 
-    fn read<'a>(
+    fn judge<'a>(
         &self,
         at: usize,
-        value: &Scalar<'a>,
-        filled: bool,
+        read: Result<Option<Stored<'a>>, String>,
+        twice: bool,
     ) -> Result<Option<Stored<'a>>, String> {
         let rule = &self.rules[at];
-        match value::read(rule.kind, value) {
-            Ok(Some(_)) if filled => Err(format!("{}: given twice", rule.name)),
-            Ok(value) => Ok(value),
-            // A date that may be missing and cannot be read is missing: no consent follows from it.
-            Err(_) if rule.kind == Kind::Epoch && !rule.required => Ok(None),
-            Err(reason) => Err(format!("{}: {reason}", rule.name)),
+        // A date that may be missing and cannot be read is missing: no consent follows from it. But
+        // not the record's moment: dated earlier, a withdrawal would not be the latest record.
+        let lenient = rule.kind == Kind::Epoch && !rule.required && !self.recorded.contains(&at);
+        match read {
+            _ if twice => Err(format!("{}: given twice", rule.name)),
+            Err(_) if lenient => Ok(None),
+            read => read.map_err(|reason| format!("{}: {reason}", rule.name)),
         }
     }
 

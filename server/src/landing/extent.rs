@@ -1,106 +1,139 @@
 //! Where a record that is not valid JSON ends, so that what stands behind it is not lost.
 
-use super::record::Record;
+/// What a byte of a broken record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A part of it.
+    Inside,
+    /// The first byte behind it.
+    EndsBefore,
+    /// Its last byte.
+    EndsBehind,
+    /// A `{` where no value can stand, or at the beginning of a line: another record, if one can be
+    /// read from here.
+    MayBegin,
+}
 
-/// How many places are tried at which a record might begin inside a broken one.
-const TRIES: usize = 1000;
-
-/// Follows the braces of a broken record, piece by piece.
+/// Follows the braces of a broken record, byte by byte.
 ///
 /// Braces in strings do not count. Two things end a record before its own closing brace: a line
-/// break inside a string, which JSON does not allow, and a line that begins with `{`.
+/// break inside a string, which JSON does not allow, and a line that begins with `{`. At a `{` that
+/// cannot belong to the record another one may begin, also where a quote too many has turned
+/// strings inside out.
 #[derive(Debug, Default)]
 pub(super) struct Extent {
     depth: u32,
+    arrays: u32,
     in_string: bool,
     escaped: bool,
-    after_line_break: bool,
+    /// Nothing but white space and commas since the line's beginning.
+    line_begins: bool,
+    /// Nothing but white space and commas since a `}`.
+    closed: bool,
+    /// The last byte that was not white space.
+    last: u8,
+    /// The last byte.
+    previous: u8,
 }
 
 impl Extent {
-    /// Takes the record's next bytes; `Some(n)` once it ends in front of the `n`th of them.
-    pub fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (at, byte) in bytes.iter().enumerate() {
-            let after_line_break = std::mem::replace(&mut self.after_line_break, *byte == b'\n');
-            if self.in_string {
-                match byte {
-                    b'\n' => return Some(at),
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                continue;
+    /// Takes the record's next byte.
+    pub fn step(&mut self, byte: u8) -> Step {
+        let (line_begins, closed) = (self.line_begins, self.closed);
+        let (last, previous) = (self.last, self.previous);
+        self.previous = byte;
+        match byte {
+            b' ' | b'\t' | b'\r' => {}
+            b'\n' => self.line_begins = true,
+            b',' => self.last = byte,
+            _ => {
+                self.line_begins = false;
+                self.closed = byte == b'}';
+                self.last = byte;
             }
+        }
+        if self.in_string {
             match byte {
-                b'{' if after_line_break && self.depth > 0 => return Some(at),
-                b'{' => self.depth += 1,
-                b'}' if self.depth <= 1 => return Some(at + 1),
-                b'}' => self.depth -= 1,
-                b'"' => self.in_string = true,
+                b'\n' => return Step::EndsBefore,
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                b'{' if closed => return Step::MayBegin,
                 _ => {}
             }
+            return Step::Inside;
         }
-        None
-    }
-}
-
-/// The first place in a broken record at which another record begins: behind a `}`, a comma
-/// allowed, and readable as a whole. A quote too many in a file without line breaks would
-/// otherwise take every record behind it along.
-pub(super) fn next_record(broken: &[u8]) -> Option<usize> {
-    let mut closed = false;
-    let mut tries = 0;
-    for (at, byte) in broken.iter().enumerate() {
         match byte {
-            b'}' => closed = true,
-            b'{' if closed => {
-                let mut records =
-                    serde_json::Deserializer::from_slice(&broken[at..]).into_iter::<Record<'_>>();
-                if matches!(records.next(), Some(Ok(_))) {
-                    return Some(at);
-                }
-                tries += 1;
-                if tries == TRIES {
-                    return None;
-                }
-                closed = false;
+            b'{' if self.depth > 0 && previous == b'\n' => return Step::EndsBefore,
+            b'{' if self.depth > 0 && self.arrays == 0 && (line_begins || last != b':') => {
+                return Step::MayBegin;
             }
-            b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
-            _ => closed = false,
+            b'{' => self.depth += 1,
+            b'}' if self.depth <= 1 => return Step::EndsBehind,
+            b'}' => self.depth -= 1,
+            b'[' => self.arrays += 1,
+            b']' => self.arrays = self.arrays.saturating_sub(1),
+            b'"' => self.in_string = true,
+            _ => {}
         }
+        Step::Inside
     }
-    None
+
+    /// The `{` of the last [`Step::MayBegin`] begins no other record.
+    pub fn belongs(&mut self) {
+        self.depth += u32::from(!self.in_string);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Where the record ends, if no other one can be read, and where one may begin.
+    fn follow(text: &str) -> (Option<usize>, Vec<usize>) {
+        let mut extent = Extent::default();
+        let mut begins = Vec::new();
+        for (at, byte) in text.bytes().enumerate() {
+            match extent.step(byte) {
+                Step::Inside => {}
+                Step::EndsBefore => return (Some(at), begins),
+                Step::EndsBehind => return (Some(at + 1), begins),
+                Step::MayBegin => {
+                    begins.push(at);
+                    extent.belongs();
+                }
+            }
+        }
+        (None, begins)
+    }
+
     #[test]
-    fn ends_at_the_closing_brace_a_broken_string_or_the_next_line_that_begins_a_record() {
+    fn ends_at_its_brace_a_broken_string_or_the_next_line_that_begins_a_record() {
         for (text, end) in [
             (r#"{"a":x}{"#, Some(7)),
             (r#"{"a":{"b":x}} rest"#, Some(13)),
             (r#"{"a":"}\"}"}"#, Some(12)),
+            (r#"{"a":[1}"#, Some(8)),
             ("{\"a\":\"b\n{}", Some(7)),
             ("{\"a\":1,\n{}", Some(8)),
-            ("{\n  {\n  }\n}", Some(11)),
             (r#"{"a":"#, None),
         ] {
-            assert_eq!(Extent::default().feed(text.as_bytes()), end, "{text}");
-            // The same, byte by byte.
-            let mut extent = Extent::default();
-            let bytes = text.as_bytes().chunks(1).enumerate();
-            let single = bytes.filter_map(|(at, byte)| Some(at + extent.feed(byte)?)).next();
-            assert_eq!(single, end, "{text}");
+            assert_eq!(follow(text), (end, vec![]), "{text}");
         }
     }
 
     #[test]
-    fn finds_the_record_behind_a_quote_too_many() {
-        let text = br#"{"user":"a,"x":1}{"user":"b","x":1}{"user":"c"}"#;
-        assert_eq!(next_record(text), Some(17));
-        assert_eq!(next_record(br#"{"a":x}"#), None);
+    fn another_record_may_begin_where_no_value_can_stand() {
+        for (text, begins) in [
+            (r#"{"user":"a,"x":1}{"user":"b","x":1}"#, vec![17]),
+            (r#"{"a":1{"b":1}"#, vec![6]),
+            ("{\"a\":\n  {\"b\":1}", vec![8]),
+            ("{\"a\":1\n , {\"b\":1}", vec![10]),
+            // Values of the record itself.
+            (r#"{"a":{"b":{"c":x}}}"#, vec![]),
+            (r#"{"a":x,"l":[{"b":1},{"b":2}]}"#, vec![]),
+        ] {
+            assert_eq!(follow(text).1, begins, "{text}");
+        }
     }
 }

@@ -190,11 +190,11 @@ impl Landing {
                     let refreshed = self.reopen(&tables).await?;
                     tables = refreshed;
                 }
-                outcome => return self.settle(outcome, &tables, rows, rejects).await,
+                outcome => return self.settle(outcome, &tables, load, rows, rejects).await,
             }
         }
         let outcome = self.try_commit(&tables, load, &rows, &rejects).await;
-        self.settle(outcome, &tables, rows, rejects).await
+        self.settle(outcome, &tables, load, rows, rejects).await
     }
 
     /// `None` if the content is there already.
@@ -205,8 +205,11 @@ impl Landing {
         rows: &Written,
         rejects: &Written,
     ) -> Result<Option<Table>, LandingError> {
-        if tables.rows.txn(&load.marker).await?.is_some() {
-            return Ok(None);
+        match tables.rows.txn(&load.marker).await? {
+            None => {}
+            // An earlier attempt of this very load, whose answer was lost.
+            Some(sequence) if sequence == load.sequence => return Ok(Some(tables.rows.clone())),
+            Some(_) => return Ok(None),
         }
         if rejects.rows > 0 && tables.rejects.txn(&load.marker).await?.is_none() {
             commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone()))
@@ -222,6 +225,7 @@ impl Landing {
         &self,
         outcome: Result<Option<Table>, LandingError>,
         tables: &Tables,
+        load: &Load,
         rows: Written,
         rejects: Written,
     ) -> Result<(Table, bool), LandingError> {
@@ -229,7 +233,11 @@ impl Landing {
             Ok(Some(table)) => Ok((table, false)),
             Ok(None) => {
                 rows.discard(&tables.rows).await;
-                rejects.discard(&tables.rejects).await;
+                // This load's rejects are committed where somebody else with the same content only
+                // got in between the two commits: then they are the ones that both have.
+                if tables.rejects.txn(&load.marker).await? != Some(load.sequence) {
+                    rejects.discard(&tables.rejects).await;
+                }
                 Ok((tables.rows.clone(), true))
             }
             // Whether a failed commit is in the log after all may be unknown; its files stay for
@@ -247,6 +255,9 @@ impl Landing {
         let rejected: Columns = rejected_columns();
         let rejects =
             self.lake.table_or_create(SOURCE_FOLDER, &source.rejected(), &rejected).await?;
+        if !rejects.stores(&rejected)? {
+            return Err(LandingError::OtherColumns(source.rejected()));
+        }
         Ok(Tables { rows, rejects })
     }
 
@@ -258,8 +269,8 @@ impl Landing {
         Ok(Tables { rows: open(&tables.rows).await?, rejects: open(&tables.rejects).await? })
     }
 
-    /// Microseconds since 1970, later than those of any earlier load of this server: the order in
-    /// which loads arrived.
+    /// Microseconds since 1970 by this server's clock, later than those of any earlier load of this
+    /// process: the order in which loads arrived. Between servers it is as good as their clocks.
     fn next_sequence(&self) -> i64 {
         let now = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
         let next = |last: i64| Some(now.max(last + 1));
@@ -305,7 +316,8 @@ impl Decoding {
         let name = self.name.clone();
         let unreadable = |source: std::io::Error| LandingError::Read { name: name.clone(), source };
         let bytes = Bytes::open(reader).map_err(unreadable)?;
-        let digest = Splitter::new(bytes, record_bytes)
+        let names = self.decoder.names();
+        let digest = Splitter::new(bytes, record_bytes, names)
             .run(|piece| {
                 match piece.record {
                     Ok(record) => match self.decoder.decode(record) {
@@ -399,5 +411,5 @@ fn since_epoch() -> Duration {
 
 /// The latest moment that a record may have, in epoch milliseconds.
 fn latest(ahead: Duration) -> i64 {
-    i64::try_from((since_epoch() + ahead).as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(since_epoch().saturating_add(ahead).as_millis()).unwrap_or(i64::MAX)
 }

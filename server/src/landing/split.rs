@@ -1,16 +1,19 @@
 //! Bytes become records: JSON Lines, arrays, records one after another, in bounded memory.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
 use super::bytes::Bytes;
-use super::extent::{Extent, next_record};
+use super::extent::{Extent, Step};
 use super::record::Record;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 * 1024;
 
+/// How many places inside one broken record are tried as the beginning of another.
+const TRIES: usize = 1000;
 const CUT_OFF: &str = "cut off: the input ends inside this record";
 
 /// A part of the input.
@@ -38,6 +41,8 @@ pub(super) struct Splitter<R: Read> {
     line: u64,
     digest: Sha256,
     record_bytes: usize,
+    /// Field names of the source, in lower case.
+    names: HashSet<String>,
 }
 
 /// What stands at the front of the buffer.
@@ -49,8 +54,9 @@ enum Front {
 }
 
 impl<R: Read> Splitter<R> {
-    /// A splitter of a stream in which no record is longer than `record_bytes`.
-    pub fn new(bytes: Bytes<R>, record_bytes: usize) -> Self {
+    /// A splitter of a stream in which no record is longer than `record_bytes`; `names` are the
+    /// source's fields, in lower case.
+    pub fn new(bytes: Bytes<R>, record_bytes: usize, names: HashSet<String>) -> Self {
         Self {
             bytes,
             buffer: Vec::new(),
@@ -60,6 +66,7 @@ impl<R: Read> Splitter<R> {
             line: 1,
             digest: Sha256::new(),
             record_bytes,
+            names,
         }
     }
 
@@ -74,13 +81,13 @@ impl<R: Read> Splitter<R> {
         self.skip_byte_order_mark()?;
         while self.skip_separators()? {
             if self.buffer[self.start] != b'{' {
-                self.broken("not a JSON object".to_owned(), false, &mut sink)?;
+                self.stray(&mut sink)?;
                 continue;
             }
             match self.front(&mut sink)? {
                 Front::Record { length } => self.consume(length),
                 Front::Incomplete if self.unread() > self.record_bytes => {
-                    self.too_long(&mut sink)?
+                    self.broken(too_long(self.record_bytes), &mut sink)?;
                 }
                 Front::Incomplete => {
                     self.fill()?;
@@ -88,9 +95,9 @@ impl<R: Read> Splitter<R> {
                 Front::CutOff => {
                     let reason = self.damage.take();
                     let reason = reason.unwrap_or_else(|| CUT_OFF.to_owned());
-                    self.broken(reason, true, &mut sink)?;
+                    self.broken(reason, &mut sink)?;
                 }
-                Front::Broken { reason } => self.broken(reason, true, &mut sink)?,
+                Front::Broken { reason } => self.broken(reason, &mut sink)?,
             }
         }
         if let Some(reason) = self.damage.take() {
@@ -121,64 +128,107 @@ impl<R: Read> Splitter<R> {
         }
     }
 
-    /// Gives out what is broken at the front, up to where something else may begin.
-    fn broken<E: From<io::Error>>(
+    /// Gives out text outside of any record, up to the end of its line or a `{`.
+    fn stray<E: From<io::Error>>(
         &mut self,
-        reason: String,
-        object: bool,
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut extent = Extent::default();
-        let mut seen = 0;
-        let end = loop {
-            let unread = &self.buffer[self.start + seen..];
-            let found = match object {
-                true => extent.feed(unread),
-                // Text outside of any record goes up to the end of its line or a record.
-                false => unread.iter().position(|byte| matches!(byte, b'\n' | b'{')),
-            };
-            match found {
-                Some(end) => break seen + end,
-                None if self.unread() > self.record_bytes => break self.unread(),
-                None => {
-                    seen = self.unread();
-                    if !self.fill()? {
-                        break self.unread();
-                    }
-                }
+        let mut at = 0;
+        loop {
+            let end = self.buffer[self.start + at..]
+                .iter()
+                .position(|byte| matches!(byte, b'\n' | b'{'))
+                .map(|length| at + length);
+            at = end.unwrap_or(self.unread());
+            if end.is_some() || at > self.record_bytes || !self.fill()? {
+                break;
             }
-        };
-        let broken = &self.buffer[self.start..self.start + end];
-        let end = next_record(broken).unwrap_or(end);
-        let raw = broken[..end].trim_ascii_end();
-        sink(Piece { line: self.line, raw, record: Err(reason) })?;
-        self.consume(end);
+        }
+        self.give(at, "not a JSON object".to_owned(), sink)?;
+        self.consume(at);
         Ok(())
     }
 
-    /// Gives out the first bytes of a record that is too long, and skips the rest of it.
-    fn too_long<E: From<io::Error>>(
+    /// Gives out the broken record at the front, up to where it ends or another one begins.
+    fn broken<E: From<io::Error>>(
         &mut self,
+        reason: String,
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let raw = &self.buffer[self.start..self.start + self.record_bytes];
-        let record = Err(too_long(self.record_bytes));
-        sink(Piece { line: self.line, raw, record })?;
+        let mut reason = Some(reason);
         let mut extent = Extent::default();
+        let mut tries = 0;
+        let mut at = 0;
         loop {
-            match extent.feed(&self.buffer[self.start..]) {
-                Some(end) => {
-                    self.consume(end);
-                    return Ok(());
-                }
-                None => {
-                    self.consume(self.unread());
-                    if !self.fill()? {
-                        return Ok(());
+            if at == self.unread() {
+                // What is longer than a record may be is given out once and then only skipped.
+                if at > self.record_bytes {
+                    if let Some(reason) = reason.take() {
+                        self.give(at, reason, sink)?;
                     }
+                    self.consume(at);
+                    at = 0;
+                }
+                if !self.fill()? {
+                    break;
+                }
+                continue;
+            }
+            match extent.step(self.buffer[self.start + at]) {
+                Step::Inside => at += 1,
+                Step::EndsBefore => break,
+                Step::EndsBehind => {
+                    at += 1;
+                    break;
+                }
+                Step::MayBegin => {
+                    tries += 1;
+                    if tries <= TRIES && self.record_at(at)? {
+                        break;
+                    }
+                    extent.belongs();
+                    at += 1;
                 }
             }
         }
+        if let Some(reason) = reason {
+            self.give(at, reason, sink)?;
+        }
+        self.consume(at);
+        Ok(())
+    }
+
+    /// Whether a record of this source can be read from here: an object that has one of its fields.
+    fn record_at(&mut self, at: usize) -> io::Result<bool> {
+        loop {
+            let unread = &self.buffer[self.start + at..];
+            let mut records =
+                serde_json::Deserializer::from_slice(unread).into_iter::<Record<'_>>();
+            match records.next() {
+                Some(Ok(record)) => {
+                    let known = |name: &str| self.names.contains(&name.trim().to_lowercase());
+                    return Ok(record.0.iter().any(|(name, _)| known(name)));
+                }
+                Some(Err(error)) if error.is_eof() && unread.len() <= self.record_bytes => {
+                    if !self.fill()? {
+                        return Ok(false);
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Gives the first `length` bytes to `sink` as a piece that has no record.
+    fn give<E>(
+        &self,
+        length: usize,
+        reason: String,
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let kept = length.min(self.record_bytes);
+        let raw = self.buffer[self.start..self.start + kept].trim_ascii_end();
+        sink(Piece { line: self.line, raw, record: Err(reason) })
     }
 
     /// Skips what may stand between records; false at the end of the stream.

@@ -7,21 +7,13 @@ use crate::lake::LakeError;
 /// A ledger that cannot be read, or does not agree with this server.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The key file cannot be read or made.
+    /// The key file cannot be read or made, or does not hold a key.
     #[error("subject key {}: {source}", file.display())]
     KeyFile {
         /// The file.
         file: PathBuf,
         /// Why.
         source: std::io::Error,
-    },
-    /// The key file does not hold a key.
-    #[error("subject key {}: expected {expected} hexadecimal digits", file.display())]
-    KeyForm {
-        /// The file.
-        file: PathBuf,
-        /// Digits of a key.
-        expected: usize,
     },
     /// The lake's pseudonyms were made with another key.
     #[error(

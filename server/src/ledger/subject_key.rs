@@ -5,20 +5,16 @@
 //! server with another key refuses to start: it would give every customer a second pseudonym.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hmac::{Hmac, Mac};
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::error::LedgerError;
+use crate::key_file::{self, KEY_BYTES, Key};
 use crate::lake::Lake;
 
-const KEY_BYTES: usize = 32;
 /// Bytes of a pseudonym: the first 128 bits of the code.
 const PSEUDONYM_BYTES: usize = 16;
 /// The object in the lake that holds the check value.
@@ -52,13 +48,14 @@ impl SubjectKey {
     /// that is not in the file.
     pub async fn open(lake: &Lake, file: &Path) -> Result<Self, LedgerError> {
         let expected = read_check(lake).await?;
-        let key = match (read_key(file)?, expected) {
+        let failed = |source| LedgerError::KeyFile { file: file.to_owned(), source };
+        let key = match (key_file::read(file).map_err(failed)?, expected) {
             (Some(key), _) => Self::new(&key),
             (None, Some(expected)) => {
                 let lake = lake.location().to_string();
                 return Err(LedgerError::MissingKey { file: file.to_owned(), lake, expected });
             }
-            (None, None) => Self::new(&make_key(file)?),
+            (None, None) => Self::new(&key_file::read_or_make(file).map_err(failed)?),
         };
         let check = Check { algorithm: ALGORITHM.to_owned(), check: key.id.clone() };
         let text = serde_json::to_vec(&check).map_err(|error| LedgerError::Check {
@@ -79,7 +76,7 @@ impl SubjectKey {
         Ok(key)
     }
 
-    fn new(key: &[u8; KEY_BYTES]) -> Self {
+    fn new(key: &Key) -> Self {
         // A key of this length is taken as it is (RFC 2104, section 2).
         let mut padded = [0; 64];
         padded[..KEY_BYTES].copy_from_slice(key);
@@ -119,51 +116,6 @@ async fn read_check(lake: &Lake) -> Result<Option<String>, LedgerError> {
         true => Ok(Some(check.check)),
         false => Err(wrong(format!("unknown algorithm {:?}", check.algorithm))),
     }
-}
-
-fn read_key(file: &Path) -> Result<Option<[u8; KEY_BYTES]>, LedgerError> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(LedgerError::KeyFile { file: file.to_owned(), source }),
-    };
-    let mut key = [0; KEY_BYTES];
-    match hex::decode_to_slice(text.trim(), &mut key) {
-        Ok(()) => Ok(Some(key)),
-        Err(_) => Err(LedgerError::KeyForm { file: file.to_owned(), expected: 2 * KEY_BYTES }),
-    }
-}
-
-/// Makes the key of a new lake. The file appears whole or not at all, readable by its owner only;
-/// of two servers that start at once both use the one that was first.
-fn make_key(file: &Path) -> Result<[u8; KEY_BYTES], LedgerError> {
-    let failed = |source| LedgerError::KeyFile { file: file.to_owned(), source };
-    let mut key = [0; KEY_BYTES];
-    OsRng.try_fill_bytes(&mut key).map_err(|error| failed(io::Error::other(error)))?;
-    let folder = file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
-    fs::create_dir_all(&folder).map_err(failed)?;
-    let draft = folder.join(format!(".subject.key.{}", uuid::Uuid::new_v4()));
-    write_private(&draft, hex::encode(key).as_bytes()).map_err(failed)?;
-    let linked = fs::hard_link(&draft, file);
-    fs::remove_file(&draft).map_err(failed)?;
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read_key(file)?.ok_or_else(|| failed(error))
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    file.write_all(bytes)?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }
 
 #[cfg(test)]

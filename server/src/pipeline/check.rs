@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::column::{Class, Kind};
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
+use super::grant::Grant;
 use super::model::{LOAD_POSITION, LOAD_SEQUENCE, Rule, SUBJECT_ID, Source, Zone};
 use super::spec::{DerivedSpec, SourceSpec, Spec};
 
@@ -33,6 +34,31 @@ pub(super) fn options(
         }
     }
     Ok(chosen)
+}
+
+/// The roles that a declaration says something about. An admin reads everything, and whoever only
+/// loads reads nothing: neither is a pipeline's to change.
+const ROLES: [&str; 2] = ["analyst", "trainer"];
+
+/// What each role reads.
+pub(super) fn grants(spec: &Spec) -> Result<Vec<Grant>, PipelineError> {
+    let mut grants: Vec<Grant> = Vec::new();
+    for role in &spec.roles {
+        let wrong = |reason: String| PipelineError::Role {
+            file: DECLARATION.to_owned(),
+            role: role.name.clone(),
+            reason,
+        };
+        if !ROLES.contains(&role.name.as_str()) {
+            return Err(wrong(format!("not one of {}", ROLES.join(", "))));
+        }
+        if grants.iter().any(|grant| grant.role == role.name) {
+            return Err(wrong("declared twice".to_owned()));
+        }
+        let (zones, classes) = (role.zones.clone(), role.classes.clone());
+        grants.push(Grant { role: role.name.clone(), zones, classes });
+    }
+    Ok(grants)
 }
 
 /// Names, references and classes of all tables.
@@ -172,6 +198,9 @@ fn check_derived(
         let wrong = |reason: &str| {
             Err(PipelineError::column(DECLARATION, &table.name, &column.name, reason))
         };
+        if let Err(reason) = identifier(&column.name) {
+            return wrong(reason);
+        }
         if column.class.is_none() {
             return wrong("has no class (plain, pseudonym or pii)");
         }

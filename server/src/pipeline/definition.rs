@@ -25,6 +25,8 @@ pub(super) fn digest(table: &Derived, options: &BTreeMap<String, String>, key_id
     for column in &table.columns {
         part(&column.name);
         part(&column.data_type.to_string());
+        // The class decides which statistics the files keep.
+        part(&format!("{:?}", column.class));
     }
     let bytes = hash.finalize();
     let mut first = [0; 8];

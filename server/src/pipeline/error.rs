@@ -52,6 +52,16 @@ pub enum PipelineError {
         /// The tables along the cycle; the first is repeated at the end.
         tables: Vec<String>,
     },
+    /// Something about a role.
+    #[error("{file}: role {role}: {reason}")]
+    Role {
+        /// The file.
+        file: String,
+        /// The role.
+        role: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An option that the pipeline does not have, or not with this value.
     #[error("{file}: option {option}: {reason}")]
     Option {

@@ -9,14 +9,18 @@ mod column;
 mod definition;
 mod error;
 mod files;
+mod grant;
 mod graph;
 mod model;
 mod planned;
 mod spec;
+mod tables;
 
 pub use column::{Class, Column, Kind, stored_columns};
 pub use error::PipelineError;
 pub use files::PipelineFiles;
+pub use grant::{Grant, Sight};
 pub use model::{
     Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rule, SUBJECT_ID, Source, Zone,
 };
+pub use tables::Declared;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::column::{Class, Column, Kind};
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
+use super::grant::Grant;
 use super::spec::Spec;
 use super::{check, definition, graph, planned};
 
@@ -152,6 +153,8 @@ pub struct Pipeline {
     pub options: BTreeMap<String, String>,
     /// The demo's question, if there is one.
     pub demo: Option<Demo>,
+    /// What roles read.
+    pub grants: Vec<Grant>,
     /// Landing tables, in declared order.
     pub sources: Vec<Source>,
     /// Derived tables; each stands behind the tables that it reads.
@@ -175,12 +178,14 @@ impl Pipeline {
         let chosen = check::options(&spec, options)?;
         check::spec(&spec, files)?;
         let order = graph::order(&spec)?;
+        let grants = check::grants(&spec)?;
         let sources = check::sources(spec.sources);
         let derived = planned::derived(&sources, spec.derived, &order, files, &chosen).await?;
         Ok(Self {
             name: spec.name,
             options: chosen,
             demo: spec.demo.map(|demo| Demo { query: demo.query }),
+            grants,
             sources,
             derived,
         })

@@ -1,5 +1,5 @@
 //! Plans every SELECT against empty tables, in dependency order: what it reads, which columns it
-//! gives, and whether the same sources always give the same rows.
+//! gives, and whether it calls functions that give something else at another time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

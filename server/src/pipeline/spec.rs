@@ -14,6 +14,8 @@ pub(super) struct Spec {
     #[serde(default, rename = "option")]
     pub options: Vec<OptionSpec>,
     pub demo: Option<DemoSpec>,
+    #[serde(default, rename = "role")]
+    pub roles: Vec<RoleSpec>,
     #[serde(default, rename = "source")]
     pub sources: Vec<SourceSpec>,
     #[serde(default, rename = "derived")]
@@ -32,6 +34,14 @@ pub(super) struct OptionSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct DemoSpec {
     pub query: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleSpec {
+    pub name: String,
+    pub zones: Vec<Zone>,
+    pub classes: Vec<Class>,
 }
 
 #[derive(Debug, Deserialize)]

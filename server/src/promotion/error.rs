@@ -24,8 +24,16 @@ pub enum PromotionError {
         source: Box<DataFusionError>,
     },
     /// The table in the lake has other columns than the pipeline declares.
-    #[error("table {0}: in the lake with other columns than its SELECT gives")]
-    OtherColumns(String),
+    #[error(
+        "table {table}: in the lake with other columns than its SELECT gives; remove the folder \
+         {zone}/{table} from the lake, and the next promotion makes it anew"
+    )]
+    OtherColumns {
+        /// The derived table.
+        table: String,
+        /// Its zone.
+        zone: &'static str,
+    },
     /// Other writers kept changing the table.
     #[error("table {table}: changed by other writers at the same time, {attempts} times in a row")]
     Contended {

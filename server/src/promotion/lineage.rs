@@ -2,8 +2,9 @@
 
 use crate::lake::{LakeError, Table};
 
-/// Application id of the action that holds the digest of a table's definition.
-const DEFINITION: &str = "definition";
+/// Application id of the action that holds the digest of a table's definition. No table can have
+/// this name.
+const DEFINITION: &str = "stedi:definition";
 
 /// The versions of its sources, and the definition, that a table is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]

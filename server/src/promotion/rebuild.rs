@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::error::PromotionError;
 use super::lineage::Lineage;
-use crate::lake::{Change, Committed, Lake, Mode, Table, commit, session, write_all};
+use crate::lake::{Change, Lake, Mode, Table, commit, session, write_all};
 use crate::pipeline::{Derived, stored_columns};
 
 /// What a rebuild did.
@@ -32,7 +32,10 @@ pub(super) async fn rebuild(
         |source| PromotionError::Select { table: derived.name.clone(), source: Box::new(source) };
     let columns = stored_columns(&derived.columns);
     if !table.stores(&columns)? {
-        return Err(PromotionError::OtherColumns(derived.name.clone()));
+        return Err(PromotionError::OtherColumns {
+            table: derived.name.clone(),
+            zone: derived.zone.name(),
+        });
     }
     let context = lake.sessions().session();
     for source in sources {
@@ -48,17 +51,9 @@ pub(super) async fn rebuild(
         "mode": "rebuild",
         "sources": sources.iter().map(|source| (source.name(), source.version())).collect::<BTreeMap<_, _>>(),
     });
-    let files = written.clone();
     let change = Change { mode: Mode::Overwrite, written, txns: lineage.into_txns(), info };
-    match commit(lake, derived.zone.name(), table, change).await {
-        Ok(Committed::Now(table)) => Ok(Rebuilt { table, rows_inserted, rows_deleted: before }),
-        // Either this very commit, whose answer was lost, or the same work of another server. In
-        // the second case these files are nobody's, and maintenance removes them.
-        Ok(Committed::Found(table)) => Ok(Rebuilt { table, rows_inserted, rows_deleted: before }),
-        Err(error @ crate::lake::LakeError::Conflict { .. }) => {
-            files.discard(table).await;
-            Err(error.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+    // Files of a rebuild that somebody was faster than are left to maintenance: whether a commit of
+    // theirs is somewhere in the log after all may be unknown, and a version must stay readable.
+    let committed = commit(lake, derived.zone.name(), table, change).await?;
+    Ok(Rebuilt { table: committed.table(), rows_inserted, rows_deleted: before })
 }

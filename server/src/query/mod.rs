@@ -1,7 +1,9 @@
-//! SQL over the lake's tables.
+//! What tables there are, and SQL over them.
 
+mod catalog;
 mod error;
 mod select;
 
+pub use catalog::{Catalog, SeenTable};
 pub use error::QueryError;
 pub use select::Query;

@@ -1,12 +1,16 @@
 //! What the tests share: a lake in a folder of its own, the commands, an S3, other readers.
 
 mod command;
+mod http;
+mod keys;
 mod lake;
 mod proxy;
 mod python;
 mod seaweed;
 
 pub use command::{Running, client, server};
+pub use http::TestServer;
+pub use keys::{SigningKey, base64url};
 pub use lake::TestLake;
 pub use proxy::LosingProxy;
 pub use python::python;

@@ -1,0 +1,37 @@
+//! `stedi tables`: what there is.
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use stedi_client::{ClientError, Server};
+
+use super::Format;
+
+/// Flags of `tables`.
+#[derive(Debug, Args)]
+pub struct Tables {}
+
+impl Tables {
+    pub async fn run(self, server: &Server, format: Format) -> Result<(), ClientError> {
+        let list = server.tables().await?;
+        let header = ["zone", "table", "rows", "bytes", "version"];
+        let rows = list.tables.iter().map(|table| {
+            let numbers = [table.rows, table.bytes, table.version].map(|number| number.to_string());
+            let [rows, bytes, version] = numbers;
+            [table.zone.clone(), table.name.clone(), rows, bytes, version]
+        });
+        match format {
+            Format::Json => println!("{}", serde_json::to_string_pretty(&list)?),
+            // Names of zones and tables hold nothing that would need quotes.
+            Format::Csv => {
+                println!("{}", header.join(","));
+                rows.for_each(|row| println!("{}", row.join(",")));
+            }
+            Format::Table => {
+                let mut table = Table::new();
+                table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
+                println!("{table}");
+            }
+        }
+        Ok(())
+    }
+}

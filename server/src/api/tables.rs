@@ -1,0 +1,80 @@
+//! `/v1/tables`: what there is.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use deltalake::arrow::datatypes::DataType;
+use stedi_openapi::{ColumnInfo, TableInfo, TableList};
+
+use super::authenticated::Authenticated;
+use super::error::ApiError;
+use super::state::ApiState;
+use crate::auth::{AuthError, Principal, Role};
+use crate::pipeline::{Class, Column};
+use crate::query::{QueryError, SeenTable};
+
+/// `GET /v1/tables`.
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+) -> Result<Json<TableList>, ApiError> {
+    readers(&principal)?;
+    let tables = state.app.catalog.tables(&principal).await?;
+    let tables: Result<Vec<_>, QueryError> = tables.into_iter().map(info).collect();
+    Ok(Json(TableList { tables: tables? }))
+}
+
+/// `GET /v1/tables/{table}`.
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    Path(name): Path<String>,
+) -> Result<Json<TableInfo>, ApiError> {
+    readers(&principal)?;
+    Ok(Json(info(state.app.catalog.table(&principal, &name).await?)?))
+}
+
+fn readers(principal: &Principal) -> Result<(), AuthError> {
+    principal.require(&[Role::Analyst, Role::Trainer])
+}
+
+fn info(seen: SeenTable) -> Result<TableInfo, QueryError> {
+    let stats = seen.table.stats()?;
+    Ok(TableInfo {
+        name: seen.table.name().to_owned(),
+        zone: seen.zone.name().to_owned(),
+        columns: seen.columns.iter().map(column).collect(),
+        version: seen.table.version(),
+        rows: stats.rows,
+        bytes: stats.bytes,
+        sources: seen.sources,
+    })
+}
+
+fn column(column: &Column) -> ColumnInfo {
+    let class = match column.class {
+        Class::Plain => "plain",
+        Class::Pseudonym => "pseudonym",
+        Class::Pii => "pii",
+    };
+    ColumnInfo {
+        name: column.name.clone(),
+        kind: sql_name(&column.data_type),
+        class: class.to_owned(),
+    }
+}
+
+/// The SQL name of a stored type.
+fn sql_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Int8 => "TINYINT".to_owned(),
+        DataType::Int16 => "SMALLINT".to_owned(),
+        DataType::Int32 => "INTEGER".to_owned(),
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::Float32 => "REAL".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Utf8 => "VARCHAR".to_owned(),
+        DataType::Date32 => "DATE".to_owned(),
+        other => other.to_string().to_uppercase(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The tables that are there for somebody: what a role may not see does not exist for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::QueryError;
+use crate::auth::{Principal, Role};
+use crate::lake::{Lake, Table};
+use crate::pipeline::{Column, Declared, Pipeline, Sight, Zone};
+
+/// The tables of a lake's pipeline.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    lake: Lake,
+    pipeline: Arc<Pipeline>,
+}
+
+/// A table as somebody sees it.
+#[derive(Clone, Debug)]
+pub struct SeenTable {
+    /// Its zone.
+    pub zone: Zone,
+    /// The columns that are there for them.
+    pub columns: Vec<Column>,
+    /// For a derived table the version of each source that it was last made from; no source where
+    /// it was not promoted yet. Sources that are not there for somebody are left out.
+    pub sources: BTreeMap<String, u64>,
+    /// The table itself, at its newest version.
+    pub table: Table,
+}
+
+impl Catalog {
+    /// The catalog of a lake's pipeline.
+    pub fn new(lake: Lake, pipeline: Arc<Pipeline>) -> Self {
+        Self { lake, pipeline }
+    }
+
+    /// Everything that is there for somebody.
+    pub async fn tables(&self, principal: &Principal) -> Result<Vec<SeenTable>, QueryError> {
+        let sight = self.sight(principal);
+        let mut seen = Vec::new();
+        for declared in self.pipeline.tables() {
+            if let Some(table) = self.see(declared, &sight).await? {
+                seen.push(table);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// One table.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownTable`], the same for a table that is not there and for one that is
+    /// not there for this principal.
+    pub async fn table(&self, principal: &Principal, name: &str) -> Result<SeenTable, QueryError> {
+        let unknown = || QueryError::UnknownTable(name.to_owned());
+        let declared = self.pipeline.tables().into_iter().find(|table| table.name == name);
+        let sight = self.sight(principal);
+        self.see(declared.ok_or_else(unknown)?, &sight).await?.ok_or_else(unknown)
+    }
+
+    fn sight(&self, principal: &Principal) -> Sight {
+        if principal.roles.contains(&Role::Admin) {
+            return Sight::All;
+        }
+        let has = |name: &str| principal.roles.iter().any(|role| role.name() == name);
+        let grants = self.pipeline.grants.iter().filter(|grant| has(&grant.role));
+        Sight::Granted(grants.cloned().collect())
+    }
+
+    async fn see(
+        &self,
+        declared: Declared,
+        sight: &Sight,
+    ) -> Result<Option<SeenTable>, QueryError> {
+        let zone = declared.zone;
+        if !sight.zone(zone) {
+            return Ok(None);
+        }
+        let Some(table) = self.lake.table(zone.name(), &declared.name).await? else {
+            return Ok(None);
+        };
+        let mut sources = BTreeMap::new();
+        for source in declared.sources {
+            let seen = self.pipeline.zone(&source).is_some_and(|zone| sight.zone(zone));
+            if let Some(version) = table.txn(&source).await?.filter(|_| seen) {
+                sources.insert(source, version.unsigned_abs());
+            }
+        }
+        let columns = declared.columns.into_iter().filter(|column| sight.column(zone, column));
+        Ok(Some(SeenTable { zone, columns: columns.collect(), sources, table }))
+    }
+}

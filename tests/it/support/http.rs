@@ -1,0 +1,83 @@
+//! The service over a real socket.
+
+use std::sync::Arc;
+
+use reqwest::{Client, Response, StatusCode};
+use serde_json::Value;
+use stedi_server::api::{ApiState, router};
+use stedi_server::app::{App, verifier};
+use stedi_server::auth::{LocalKey, Role};
+use stedi_server::config::Config;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A server that ends with the test.
+pub struct TestServer {
+    pub url: String,
+    config: Config,
+    http: Client,
+    task: JoinHandle<()>,
+}
+
+impl TestServer {
+    /// Serves the lake of a configuration.
+    pub async fn start(config: &Config) -> Self {
+        let app = Arc::new(App::open(config).await.unwrap());
+        let verifier = Arc::new(verifier(config).await.unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = router(ApiState { app, verifier });
+        let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        Self { url, config: config.clone(), http: Client::new(), task }
+    }
+
+    /// A token of the local key.
+    pub fn token(&self, role: Role) -> String {
+        let claims = stedi_server::app::token_rules(&self.config).claims(
+            "test",
+            role,
+            now(),
+            std::time::Duration::from_secs(600),
+        );
+        LocalKey::open(&self.config.auth_key()).unwrap().sign(&claims).unwrap()
+    }
+
+    /// GET with a token, or without.
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Response {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    /// Status and JSON of a GET.
+    pub async fn json(&self, path: &str, token: Option<&str>) -> (StatusCode, Value) {
+        let answer = self.get(path, token).await;
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Status and `code` of a GET that is refused.
+    pub async fn problem(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        let answer = self.get(path, token).await;
+        let status = answer.status().as_u16();
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert_eq!(answer.headers().contains_key("www-authenticate"), status == 401);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["status"], status);
+        (status, body["code"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
