@@ -10,6 +10,7 @@ mod forms;
 mod golden;
 mod house;
 mod keys;
+mod once;
 mod own_pipeline;
 mod pipeline_errors;
 mod promotion;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{LosingProxy, SeaweedFs, TestLake, fixture, python, real_data, server};
+use crate::support::{SeaweedFs, TestLake, fixture, python, real_data, server};
 
 const TABLES: [&str; 8] = [
     "landing/customer_landing",
@@ -14,12 +14,12 @@ const TABLES: [&str; 8] = [
     "trusted/step_trainer_trusted",
     "curated/machine_learning_curated",
 ];
-const FIXTURE: [u64; 8] = [10, 12, 9, 6, 7, 4, 5, 5];
+pub const FIXTURE: [u64; 8] = [10, 12, 9, 6, 7, 4, 5, 5];
 const FIXTURE_SINCE_CONSENT: [u64; 8] = [10, 12, 9, 6, 4, 3, 3, 2];
 const REAL: [u64; 8] = [956, 81_273, 28_680, 482, 40_981, 482, 14_460, 40_981];
 const REAL_SINCE_CONSENT: [u64; 8] = [956, 81_273, 28_680, 482, 32_025, 464, 11_297, 32_025];
 
-fn counts(script: &str, root: &str, environment: &[(String, String)]) -> Vec<u64> {
+pub fn counts(script: &str, root: &str, environment: &[(String, String)]) -> Vec<u64> {
     let arguments: Vec<&str> = std::iter::once(root).chain(TABLES).collect();
     let text = python(script, &arguments, environment);
     let lines: Vec<&str> = text.lines().collect();
@@ -92,39 +92,4 @@ fn the_fixture_on_s3() {
 )]
 fn the_real_data_on_s3() {
     assert_eq!(on_s3(&real_data()), [REAL, REAL_SINCE_CONSENT]);
-}
-
-/// Every commit of the demo happens, and no answer of the first attempt arrives. The client of the
-/// store repeats it and is told that the key is taken: by itself, which it cannot know.
-#[test]
-#[cfg_attr(
-    not(all(seaweedfs, python_readers)),
-    ignore = "SeaweedFS is not installed; tests/run installs it"
-)]
-fn a_commit_whose_answer_is_lost_happens_once() {
-    let s3 = SeaweedFs::start();
-    let mut environment = s3.environment();
-    let endpoint = environment.iter_mut().find(|(name, _)| name == "AWS_ENDPOINT_URL").unwrap();
-    let proxy = LosingProxy::start(&endpoint.1);
-    endpoint.1 = proxy.endpoint();
-    let state = tempfile::tempdir().unwrap();
-    let demo = || {
-        let output = server()
-            .args(["demo", "--exit", "--storage", "s3://lake/lost", "--state-dir"])
-            .arg(state.path())
-            .arg("--source")
-            .arg(fixture())
-            .envs(environment.iter().cloned())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let first = demo();
-    // Eleven tables, five loads, five promotions.
-    assert_eq!(proxy.lost(), 21, "{first}");
-    assert_eq!(counts("count_deltalake.py", "s3://lake/lost", &s3.environment()), FIXTURE);
-    let second = demo();
-    assert!(!second.contains("rebuild"), "{second}");
-    assert_eq!(proxy.lost(), 21, "{second}");
 }

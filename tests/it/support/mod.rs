@@ -12,7 +12,7 @@ pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
 pub use lake::TestLake;
-pub use proxy::LosingProxy;
+pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
 

@@ -1,50 +1,52 @@
-//! A proxy between the server and the store that loses answers.
+//! A proxy between the server and the store that does harm where a test wants it.
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-/// Passes everything on, but of every commit the first answer is lost: the store has it, and the
-/// server does not learn so.
-pub struct LosingProxy {
-    port: u16,
-    lost: Arc<Mutex<BTreeSet<String>>>,
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Passed,
+    /// The store carries it out, and the server does not learn so.
+    AnswerLost,
 }
 
-impl LosingProxy {
+/// Decides on a request by its first line, before the store sees it; it may take its time.
+type Rule = dyn Fn(&str) -> Fate + Send + Sync;
+
+/// Passes requests on as its rule says.
+pub struct Proxy {
+    port: u16,
+}
+
+impl Proxy {
     /// In front of `http://HOST:PORT`.
-    pub fn start(endpoint: &str) -> Self {
+    pub fn start(endpoint: &str, rule: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Self {
         let upstream = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let lost = Arc::new(Mutex::new(BTreeSet::new()));
-        let seen = Arc::clone(&lost);
+        let rule: Arc<Rule> = Arc::new(rule);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (Ok(stream), upstream, seen) = (stream, upstream.clone(), Arc::clone(&seen))
+                let (Ok(stream), upstream, rule) = (stream, upstream.clone(), Arc::clone(&rule))
                 else {
                     return;
                 };
                 // A connection that breaks is the server's to handle.
-                std::thread::spawn(move || pass(stream, &upstream, &seen));
+                std::thread::spawn(move || pass(stream, &upstream, rule.as_ref()));
             }
         });
-        Self { port, lost }
+        Self { port }
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
-
-    /// How many commits' answers were lost.
-    pub fn lost(&self) -> usize {
-        self.lost.lock().unwrap().len()
-    }
 }
 
 /// One request; the connection is closed behind it.
-fn pass(client: TcpStream, upstream: &str, lost: &Mutex<BTreeSet<String>>) -> std::io::Result<()> {
+fn pass(mut client: TcpStream, upstream: &str, rule: &Rule) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = String::new();
     let mut length = 0;
@@ -67,18 +69,14 @@ fn pass(client: TcpStream, upstream: &str, lost: &Mutex<BTreeSet<String>>) -> st
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
 
+    let fate = rule(head.lines().next().unwrap_or_default());
     let mut store = TcpStream::connect(upstream)?;
     store.write_all(head.as_bytes())?;
     store.write_all(&body)?;
     let mut answer = Vec::new();
     store.read_to_end(&mut answer)?;
-
-    let request = head.lines().next().unwrap_or_default();
-    let commit = request.starts_with("PUT ") && request.contains("_delta_log/");
-    let lose = commit && lost.lock().unwrap().insert(request.to_owned());
-    if !lose {
-        let mut client = client;
-        client.write_all(&answer)?;
+    match fate {
+        Fate::Passed => client.write_all(&answer),
+        Fate::AnswerLost => Ok(()),
     }
-    Ok(())
 }
