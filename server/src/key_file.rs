@@ -50,9 +50,7 @@ pub fn read_or_make(file: &Path) -> io::Result<Key> {
     fs::remove_file(&draft)?;
     match linked {
         Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read(file)?.ok_or_else(|| error)
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(file)?.ok_or(error),
         Err(error) => Err(error),
     }
 }

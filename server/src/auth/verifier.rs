@@ -22,7 +22,7 @@ pub struct Keys(Kind);
 #[derive(Debug)]
 enum Kind {
     Local(VerifyingKey),
-    Jwks(Jwks),
+    Jwks(Box<Jwks>),
 }
 
 impl Keys {
@@ -38,7 +38,7 @@ impl Keys {
     pub async fn jwks(source: JwksSource, freshness: Freshness) -> Result<Self, KeyError> {
         let jwks = Jwks::new(source, freshness)?;
         jwks.refresh().await?;
-        Ok(Self(Kind::Jwks(jwks)))
+        Ok(Self(Kind::Jwks(Box::new(jwks))))
     }
 
     async fn find(&self, kid: &str) -> Result<VerifyingKey, AuthError> {
