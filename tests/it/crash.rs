@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stedi_server::app::App;
 use stedi_server::config::Config;
 
-use crate::support::{Running, TestLake, fixture, server};
+use crate::support::{Running, TABLES, TestLake, fixture, server};
 
 /// The moments at which the server is killed: as soon as a file like this is in the lake.
 const MOMENTS: [(&str, &str); 9] = [
@@ -20,16 +20,6 @@ const MOMENTS: [(&str, &str); 9] = [
     ("trusted/accelerometer_trusted/_delta_log", "01.json"),
     ("trusted/step_trainer_trusted", ".parquet"),
     ("curated/machine_learning_curated", ".parquet"),
-];
-const TABLES: [&str; 8] = [
-    "customer_landing",
-    "accelerometer_landing",
-    "step_trainer_landing",
-    "customer_trusted",
-    "accelerometer_trusted",
-    "customer_curated",
-    "step_trainer_trusted",
-    "machine_learning_curated",
 ];
 const COUNTS: [usize; 8] = [10, 12, 9, 6, 7, 4, 5, 5];
 

@@ -4,18 +4,7 @@ use std::collections::BTreeMap;
 
 use stedi_server::config::PipelineConfig;
 
-use crate::support::{TestLake, fixture, real_data};
-
-const TABLES: [&str; 8] = [
-    "customer_landing",
-    "accelerometer_landing",
-    "step_trainer_landing",
-    "customer_trusted",
-    "accelerometer_trusted",
-    "customer_curated",
-    "step_trainer_trusted",
-    "machine_learning_curated",
-];
+use crate::support::{TABLES, TestLake, fixture, real_data};
 
 pub fn since_consent() -> PipelineConfig {
     let options = BTreeMap::from([("readings".to_owned(), "since_consent".to_owned())]);

@@ -1,24 +1,18 @@
 //! A load: the records of one content, committed once.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deltalake::arrow::array::RecordBatch;
 use serde_json::json;
-use stedi_openapi::{LoadResult, Reject};
+use stedi_openapi::LoadResult;
 use tokio::sync::mpsc;
 
-use super::bytes::Bytes;
 use super::decode::Decoder;
+use super::decoding::{Decoded, Decoding, Tally};
 use super::error::LandingError;
-use super::rejects::Rejects;
-use super::rows::Rows;
-use super::split::Splitter;
 use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
-use super::value::Stored;
 use crate::lake::{Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Pipeline, Source};
@@ -45,21 +39,6 @@ pub struct Landing {
     key: SubjectKey,
     limits: LandingLimits,
     last_sequence: AtomicI64,
-}
-
-/// What is handed from the decoding thread to the writers.
-enum Decoded {
-    Rows(RecordBatch),
-    Rejects(RecordBatch),
-}
-
-/// What the decoding thread found.
-struct Tally {
-    received: u64,
-    rejected: u64,
-    rejects: Vec<Reject>,
-    unknown_fields: BTreeMap<String, u64>,
-    digest: [u8; 32],
 }
 
 /// The landing table of a source and the table of its rejected records.
@@ -138,15 +117,8 @@ impl Landing {
     ) -> Result<(Tally, Written, Written), LandingError> {
         let columns = landing_columns(source);
         let (send, mut receive) = mpsc::channel(QUEUE);
-        let decoding = Decoding {
-            decoder: Decoder::new(source, self.key.clone(), latest(self.limits.ahead)),
-            rows: Rows::new(Arc::clone(&columns.schema)),
-            rejects: Rejects::new(name, sequence),
-            sequence,
-            accepted: 0,
-            name: name.to_owned(),
-            send,
-        };
+        let decoder = Decoder::new(source, self.key.clone(), latest(self.limits.ahead));
+        let decoding = Decoding::new(decoder, &columns, name, sequence, send);
         let record_bytes = self.limits.record_bytes;
         let thread = tokio::task::spawn_blocking(move || decoding.run(reader, record_bytes));
 
@@ -297,93 +269,6 @@ impl Load {
             txns: vec![(self.marker.clone(), self.sequence)],
             info: json!({ "operation": "load", "marker": self.marker, "load_sequence": self.sequence }),
         }
-    }
-}
-
-/// The work of the decoding thread.
-struct Decoding {
-    decoder: Decoder,
-    rows: Rows,
-    rejects: Rejects,
-    sequence: i64,
-    accepted: i64,
-    name: String,
-    send: mpsc::Sender<Decoded>,
-}
-
-impl Decoding {
-    fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
-        let name = self.name.clone();
-        let unreadable = |source: std::io::Error| LandingError::Read { name: name.clone(), source };
-        let bytes = Bytes::open(reader).map_err(unreadable)?;
-        let names = self.decoder.names();
-        let digest = Splitter::new(bytes, record_bytes, names)
-            .run(|piece| {
-                match piece.record {
-                    Ok(record) => match self.decoder.decode(record) {
-                        Ok(row) => {
-                            let arrival = [self.sequence, self.accepted];
-                            let arrival = arrival.map(|value| Some(Stored::Epoch(value)));
-                            self.rows.push(row.into_iter().chain(arrival));
-                            self.accepted += 1;
-                        }
-                        Err(rejected) => {
-                            let subject_id = rejected.subject_id;
-                            self.rejects.push(piece.line, rejected.reason, piece.raw, subject_id);
-                        }
-                    },
-                    Err(reason) => self.rejects.push(piece.line, reason, piece.raw, None),
-                }
-                if self.rows.full() || self.rejects.full() {
-                    self.hand_on()?;
-                }
-                Ok(())
-            })
-            .map_err(|stop| match stop {
-                Stop::Read(error) => unreadable(error),
-                Stop::Landing(error) => error,
-            })?;
-        self.hand_on().map_err(|stop| match stop {
-            Stop::Read(error) => unreadable(error),
-            Stop::Landing(error) => error,
-        })?;
-        let rejected = self.rejects.count();
-        Ok(Tally {
-            received: self.accepted.unsigned_abs() + rejected,
-            rejected,
-            rejects: self.rejects.into_listed(),
-            unknown_fields: self.decoder.into_unknown(),
-            digest,
-        })
-    }
-
-    fn hand_on(&mut self) -> Result<(), Stop> {
-        let failed = |source| LandingError::Rows { name: self.name.clone(), source };
-        let rows = self.rows.take().map_err(failed)?.map(Decoded::Rows);
-        let rejects = self.rejects.take().map_err(failed)?.map(Decoded::Rejects);
-        for decoded in rows.into_iter().chain(rejects) {
-            let gone = |_| LandingError::Abandoned { name: self.name.clone() };
-            self.send.blocking_send(decoded).map_err(gone)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why decoding stopped early.
-enum Stop {
-    Read(std::io::Error),
-    Landing(LandingError),
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<LandingError> for Stop {
-    fn from(error: LandingError) -> Self {
-        Self::Landing(error)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod decode;
+mod decoding;
 mod error;
 mod extent;
 mod folder;

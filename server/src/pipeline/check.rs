@@ -6,8 +6,9 @@ use super::column::{Class, Kind};
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
 use super::grant::Grant;
-use super::model::{LOAD_POSITION, LOAD_SEQUENCE, Rule, SUBJECT_ID, Source, Zone};
+use super::model::{LOAD_POSITION, LOAD_SEQUENCE, Rule, SUBJECT_ID, Source};
 use super::spec::{DerivedSpec, SourceSpec, Spec};
+use super::zone::Zone;
 
 /// The value of every option: the given one, else the declared default.
 pub(super) fn options(

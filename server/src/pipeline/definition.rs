@@ -6,8 +6,17 @@ use sha2::{Digest, Sha256};
 
 use super::model::Derived;
 
+impl Derived {
+    /// A digest of what defines this table's rows: its SELECT and columns, the values of the
+    /// options and the key that made the pseudonyms. 63 bits, as a Delta `txn` version is a
+    /// positive `long`.
+    pub fn definition(&self, options: &BTreeMap<String, String>, key_id: &str) -> i64 {
+        digest(self, options, key_id)
+    }
+}
+
 /// Digests everything that decides which rows a table holds, besides its sources' rows.
-pub(super) fn digest(table: &Derived, options: &BTreeMap<String, String>, key_id: &str) -> i64 {
+fn digest(table: &Derived, options: &BTreeMap<String, String>, key_id: &str) -> i64 {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {
         // Lengths keep ("ab", "c") and ("a", "bc") apart.
@@ -37,7 +46,7 @@ pub(super) fn digest(table: &Derived, options: &BTreeMap<String, String>, key_id
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::model::Zone;
+    use crate::pipeline::zone::Zone;
 
     fn table(sql: &str) -> Derived {
         Derived {

@@ -1,7 +1,7 @@
 //! What a role reads: columns of some classes in tables of some zones.
 
 use super::column::{Class, Column};
-use super::model::Zone;
+use super::zone::Zone;
 
 /// What the declaration lets one role read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! A pipeline is data: one `pipeline.toml` and one SELECT per derived table. It is read
 //! ([`files`]), checked against itself ([`check`]), put in dependency order ([`graph`]) and
-//! planned against empty tables ([`planned`]) before anything runs.
+//! planned against empty tables ([`planned`]) before anything runs; [`load`] does it all.
 
 mod check;
 mod column;
@@ -11,16 +11,17 @@ mod error;
 mod files;
 mod grant;
 mod graph;
+mod load;
 mod model;
 mod planned;
 mod spec;
 mod tables;
+mod zone;
 
 pub use column::{Class, Column, Kind, stored_columns};
 pub use error::PipelineError;
 pub use files::PipelineFiles;
 pub use grant::{Grant, Sight};
-pub use model::{
-    Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rule, SUBJECT_ID, Source, Zone,
-};
+pub use model::{Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rule, SUBJECT_ID, Source};
 pub use tables::Declared;
+pub use zone::Zone;

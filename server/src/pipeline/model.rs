@@ -1,17 +1,12 @@
 //! A pipeline that was found to be sound.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use deltalake::arrow::datatypes::DataType;
-use serde::Deserialize;
 
 use super::column::{Class, Column, Kind};
-use super::error::PipelineError;
-use super::files::{DECLARATION, PipelineFiles};
 use super::grant::Grant;
-use super::spec::Spec;
-use super::{check, definition, graph, planned};
+use super::zone::Zone;
 
 /// The column that holds a customer's pseudonym.
 pub const SUBJECT_ID: &str = "subject_id";
@@ -19,38 +14,6 @@ pub const SUBJECT_ID: &str = "subject_id";
 pub const LOAD_SEQUENCE: &str = "load_sequence";
 /// The column of a landing table that says where in its load a row stood.
 pub const LOAD_POSITION: &str = "load_position";
-
-/// Where in the flow of data a table stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Zone {
-    /// As received.
-    Landing,
-    /// Consenting customers only.
-    Trusted,
-    /// Ready for its use.
-    Curated,
-    /// The service's own tables.
-    System,
-}
-
-impl Zone {
-    /// The word for it, also the name of its folder in the lake.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Zone::Landing => "landing",
-            Zone::Trusted => "trusted",
-            Zone::Curated => "curated",
-            Zone::System => "system",
-        }
-    }
-}
-
-impl fmt::Display for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How landing reads one field of a source's records.
 #[derive(Clone, Debug)]
@@ -128,15 +91,6 @@ pub struct Derived {
     pub columns: Vec<Column>,
 }
 
-impl Derived {
-    /// A digest of what defines this table's rows: its SELECT and columns, the values of the
-    /// options and the key that made the pseudonyms. 63 bits, as a Delta `txn` version is a
-    /// positive `long`.
-    pub fn definition(&self, options: &BTreeMap<String, String>, key_id: &str) -> i64 {
-        definition::digest(self, options, key_id)
-    }
-}
-
 /// What the demo asks when everything is in place.
 #[derive(Clone, Debug)]
 pub struct Demo {
@@ -162,35 +116,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Reads, checks, orders and plans a pipeline. `options` replace the declared defaults.
-    ///
-    /// # Errors
-    /// Names the file, table and column of the first thing that is wrong.
-    pub async fn load(
-        files: &PipelineFiles,
-        options: &BTreeMap<String, String>,
-    ) -> Result<Self, PipelineError> {
-        let text = files.text(DECLARATION).ok_or_else(|| PipelineError::Syntax {
-            file: DECLARATION.to_owned(),
-            message: "missing: a pipeline is declared there".to_owned(),
-        })?;
-        let spec = Spec::parse(DECLARATION, text)?;
-        let chosen = check::options(&spec, options)?;
-        check::spec(&spec, files)?;
-        let order = graph::order(&spec)?;
-        let grants = check::grants(&spec)?;
-        let sources = check::sources(spec.sources);
-        let derived = planned::derived(&sources, spec.derived, &order, files, &chosen).await?;
-        Ok(Self {
-            name: spec.name,
-            options: chosen,
-            demo: spec.demo.map(|demo| Demo { query: demo.query }),
-            grants,
-            sources,
-            derived,
-        })
-    }
-
     /// The source of this name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::column::{Class, Kind};
 use super::error::PipelineError;
-use super::model::Zone;
+use super::zone::Zone;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,8 @@
 use deltalake::arrow::datatypes::DataType;
 
 use super::column::{Class, Column};
-use super::model::{LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source, Zone};
+use super::model::{LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source};
+use super::zone::Zone;
 
 /// A table as the pipeline declares it.
 #[derive(Clone, Debug)]

@@ -19,6 +19,18 @@ pub use seaweed::SeaweedFs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// The tables of the built-in pipeline, in the order in which golden counts are given.
+pub const TABLES: [&str; 8] = [
+    "customer_landing",
+    "accelerometer_landing",
+    "step_trainer_landing",
+    "customer_trusted",
+    "accelerometer_trusted",
+    "customer_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+];
+
 /// The real data; a test that needs it is ignored where it is missing.
 pub fn real_data() -> PathBuf {
     PathBuf::from(env!("STEDI_TEST_DATA"))

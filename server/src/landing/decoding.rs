@@ -1,0 +1,140 @@
+//! The thread that decodes a load while its rows are written.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use deltalake::arrow::array::RecordBatch;
+use stedi_openapi::Reject;
+use tokio::sync::mpsc;
+
+use super::bytes::Bytes;
+use super::decode::Decoder;
+use super::error::LandingError;
+use super::rejects::Rejects;
+use super::rows::Rows;
+use super::split::Splitter;
+use super::value::Stored;
+use crate::lake::Columns;
+
+/// What is handed from the decoding thread to the writers.
+pub(super) enum Decoded {
+    Rows(RecordBatch),
+    Rejects(RecordBatch),
+}
+
+/// What the decoding thread found.
+pub(super) struct Tally {
+    pub received: u64,
+    pub rejected: u64,
+    pub rejects: Vec<Reject>,
+    pub unknown_fields: BTreeMap<String, u64>,
+    pub digest: [u8; 32],
+}
+
+/// The work of the decoding thread.
+pub(super) struct Decoding {
+    decoder: Decoder,
+    rows: Rows,
+    rejects: Rejects,
+    sequence: i64,
+    accepted: i64,
+    name: String,
+    send: mpsc::Sender<Decoded>,
+}
+
+impl Decoding {
+    /// The decoding of a load from `name`, which hands batches of `columns` on to `send`.
+    pub fn new(
+        decoder: Decoder,
+        columns: &Columns,
+        name: &str,
+        sequence: i64,
+        send: mpsc::Sender<Decoded>,
+    ) -> Self {
+        Self {
+            decoder,
+            rows: Rows::new(Arc::clone(&columns.schema)),
+            rejects: Rejects::new(name, sequence),
+            sequence,
+            accepted: 0,
+            name: name.to_owned(),
+            send,
+        }
+    }
+
+    /// Reads everything, in memory that does not grow with it.
+    pub fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
+        let name = self.name.clone();
+        let unreadable = |source: std::io::Error| LandingError::Read { name: name.clone(), source };
+        let bytes = Bytes::open(reader).map_err(unreadable)?;
+        let names = self.decoder.names();
+        let digest = Splitter::new(bytes, record_bytes, names)
+            .run(|piece| {
+                match piece.record {
+                    Ok(record) => match self.decoder.decode(record) {
+                        Ok(row) => {
+                            let arrival = [self.sequence, self.accepted];
+                            let arrival = arrival.map(|value| Some(Stored::Epoch(value)));
+                            self.rows.push(row.into_iter().chain(arrival));
+                            self.accepted += 1;
+                        }
+                        Err(rejected) => {
+                            let subject_id = rejected.subject_id;
+                            self.rejects.push(piece.line, rejected.reason, piece.raw, subject_id);
+                        }
+                    },
+                    Err(reason) => self.rejects.push(piece.line, reason, piece.raw, None),
+                }
+                if self.rows.full() || self.rejects.full() {
+                    self.hand_on()?;
+                }
+                Ok(())
+            })
+            .map_err(|stop| match stop {
+                Stop::Read(error) => unreadable(error),
+                Stop::Landing(error) => error,
+            })?;
+        self.hand_on().map_err(|stop| match stop {
+            Stop::Read(error) => unreadable(error),
+            Stop::Landing(error) => error,
+        })?;
+        let rejected = self.rejects.count();
+        Ok(Tally {
+            received: self.accepted.unsigned_abs() + rejected,
+            rejected,
+            rejects: self.rejects.into_listed(),
+            unknown_fields: self.decoder.into_unknown(),
+            digest,
+        })
+    }
+
+    fn hand_on(&mut self) -> Result<(), Stop> {
+        let failed = |source| LandingError::Rows { name: self.name.clone(), source };
+        let rows = self.rows.take().map_err(failed)?.map(Decoded::Rows);
+        let rejects = self.rejects.take().map_err(failed)?.map(Decoded::Rejects);
+        for decoded in rows.into_iter().chain(rejects) {
+            let gone = |_| LandingError::Abandoned { name: self.name.clone() };
+            self.send.blocking_send(decoded).map_err(gone)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why decoding stopped early.
+enum Stop {
+    Read(std::io::Error),
+    Landing(LandingError),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<LandingError> for Stop {
+    fn from(error: LandingError) -> Self {
+        Self::Landing(error)
+    }
+}

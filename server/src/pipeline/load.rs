@@ -1,0 +1,40 @@
+//! Reading a pipeline: from files to a model that was found to be sound.
+
+use std::collections::BTreeMap;
+
+use super::error::PipelineError;
+use super::files::{DECLARATION, PipelineFiles};
+use super::model::{Demo, Pipeline};
+use super::spec::Spec;
+use super::{check, graph, planned};
+
+impl Pipeline {
+    /// Reads, checks, orders and plans a pipeline. `options` replace the declared defaults.
+    ///
+    /// # Errors
+    /// Names the file, table and column of the first thing that is wrong.
+    pub async fn load(
+        files: &PipelineFiles,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Self, PipelineError> {
+        let text = files.text(DECLARATION).ok_or_else(|| PipelineError::Syntax {
+            file: DECLARATION.to_owned(),
+            message: "missing: a pipeline is declared there".to_owned(),
+        })?;
+        let spec = Spec::parse(DECLARATION, text)?;
+        let chosen = check::options(&spec, options)?;
+        check::spec(&spec, files)?;
+        let order = graph::order(&spec)?;
+        let grants = check::grants(&spec)?;
+        let sources = check::sources(spec.sources);
+        let derived = planned::derived(&sources, spec.derived, &order, files, &chosen).await?;
+        Ok(Self {
+            name: spec.name,
+            options: chosen,
+            demo: spec.demo.map(|demo| Demo { query: demo.query }),
+            grants,
+            sources,
+            derived,
+        })
+    }
+}
