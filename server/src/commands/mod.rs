@@ -80,7 +80,7 @@ fn option(text: &str) -> Result<(String, String), String> {
 pub fn run(cli: Cli) -> ExitCode {
     let default = match cli.command {
         Command::Demo(_) | Command::Token(_) => "warn",
-        Command::Serve(_) => "info,deltalake_core=warn",
+        Command::Serve(_) => "info,deltalake_core=warn,buoyant_kernel=warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
