@@ -46,9 +46,8 @@ fn scale(text: &str) -> Result<f64, String> {
 
 impl Demo {
     pub async fn run(self) -> Outcome {
-        let own_pipeline = self.common.pipeline.is_some();
         let config = self.common.config()?;
-        if self.source.is_none() && (own_pipeline || config.pipeline.dir.is_some()) {
+        if self.source.is_none() && config.pipeline.dir.is_some() {
             return Err("sample data is made for the built-in pipeline; name --source DIR".into());
         }
         if let Some(folder) = self.source.as_ref().filter(|folder| !folder.is_dir()) {

@@ -38,26 +38,7 @@ pub struct Change {
     pub info: Value,
 }
 
-/// A change that is in the table.
-#[derive(Debug)]
-pub enum Committed {
-    /// By this call.
-    Now(Table),
-    /// The log already held a commit with the same `txn` actions after this call's own attempt
-    /// was reported as failed: the attempt itself, or another writer's same work.
-    Found(Table),
-}
-
-impl Committed {
-    /// The table with the change in it.
-    pub fn table(self) -> Table {
-        match self {
-            Committed::Now(table) | Committed::Found(table) => table,
-        }
-    }
-}
-
-/// Commits a change against the version that `table` is.
+/// Commits a change against the version that `table` is, and gives the table with it.
 ///
 /// A commit whose answer was lost is reported as failed though it happened: object stores repeat
 /// a conditional write after a broken connection, and the repeat finds the first one's key taken.
@@ -74,17 +55,17 @@ pub async fn commit(
     folder: &str,
     table: &Table,
     change: Change,
-) -> Result<Committed, LakeError> {
+) -> Result<Table, LakeError> {
     let txns = change.txns.clone();
     match try_commit(table, change).await {
-        Ok(table) => Ok(Committed::Now(table)),
+        Ok(table) => Ok(table),
         Err(error) => {
             let name = table.name();
             tracing::info!(table = name, %error, "commit reported as failed; reading the log again");
             if let Some(table) = lake.table(folder, name).await?
                 && holds(&table, &txns).await?
             {
-                return Ok(Committed::Found(table));
+                return Ok(table);
             }
             Err(match conflict(&error) {
                 true => LakeError::Conflict { table: name.to_owned() },

@@ -11,7 +11,7 @@ mod store;
 mod table;
 mod write;
 
-pub use commit::{Change, Committed, Mode, commit};
+pub use commit::{Change, Mode, commit};
 pub use error::LakeError;
 pub use location::Location;
 pub use session::{SessionLimits, Sessions};

@@ -66,8 +66,11 @@ impl Decoding {
     /// Reads everything, in memory that does not grow with it.
     pub fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
         let name = self.name.clone();
-        let unreadable = |source: std::io::Error| LandingError::Read { name: name.clone(), source };
-        let bytes = Bytes::open(reader).map_err(unreadable)?;
+        let failed = |stop: Stop| match stop {
+            Stop::Read(source) => LandingError::Read { name: name.clone(), source },
+            Stop::Landing(error) => error,
+        };
+        let bytes = Bytes::open(reader).map_err(|error| failed(error.into()))?;
         let names = self.decoder.names();
         let digest = Splitter::new(bytes, record_bytes, names)
             .run(|piece| {
@@ -91,14 +94,8 @@ impl Decoding {
                 }
                 Ok(())
             })
-            .map_err(|stop| match stop {
-                Stop::Read(error) => unreadable(error),
-                Stop::Landing(error) => error,
-            })?;
-        self.hand_on().map_err(|stop| match stop {
-            Stop::Read(error) => unreadable(error),
-            Stop::Landing(error) => error,
-        })?;
+            .map_err(failed)?;
+        self.hand_on().map_err(failed)?;
         let rejected = self.rejects.count();
         Ok(Tally {
             received: self.accepted.unsigned_abs() + rejected,

@@ -159,8 +159,7 @@ impl Landing {
         for _ in 1..ATTEMPTS {
             match self.try_commit(&tables, load, &rows, &rejects).await {
                 Err(LandingError::Lake(LakeError::Conflict { .. })) => {
-                    let refreshed = self.reopen(&tables).await?;
-                    tables = refreshed;
+                    tables = self.reopen(&tables).await?;
                 }
                 outcome => return self.settle(outcome, &tables, load, rows, rejects).await,
             }
@@ -187,9 +186,9 @@ impl Landing {
             commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone()))
                 .await?;
         }
-        let committed =
+        let table =
             commit(&self.lake, SOURCE_FOLDER, &tables.rows, load.change(rows.clone())).await?;
-        Ok(Some(committed.table()))
+        Ok(Some(table))
     }
 
     /// Removes the files of a load that did not happen.

@@ -54,6 +54,6 @@ pub(super) async fn rebuild(
     let change = Change { mode: Mode::Overwrite, written, txns: lineage.into_txns(), info };
     // Files of a rebuild that somebody was faster than are left to maintenance: whether a commit of
     // theirs is somewhere in the log after all may be unknown, and a version must stay readable.
-    let committed = commit(lake, derived.zone.name(), table, change).await?;
-    Ok(Rebuilt { table: committed.table(), rows_inserted, rows_deleted: before })
+    let table = commit(lake, derived.zone.name(), table, change).await?;
+    Ok(Rebuilt { table, rows_inserted, rows_deleted: before })
 }
