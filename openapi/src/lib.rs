@@ -1,11 +1,13 @@
 //! Wire types of the STEDI lakehouse: what goes over HTTP, written once for server and client.
 
+mod code;
 mod health;
 mod landing;
 mod problem;
 mod tables;
 
+pub use code::Code;
 pub use health::Health;
 pub use landing::{LoadResult, Reject};
 pub use problem::Problem;
-pub use tables::{ColumnInfo, TableInfo, TableList};
+pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

@@ -1,19 +1,27 @@
 //! The body of every error (RFC 9457).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+use crate::code::Code;
+
+/// The body of every error, `application/problem+json` (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `about:blank`: `status` and `code` say what kind of problem it is.
     #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
     pub kind: String,
     /// The name of the status.
+    #[schema(example = "Not Found")]
     pub title: String,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     pub status: u16,
-    /// What is wrong with this request.
+    /// What is wrong with this request, for people.
+    #[schema(example = "there is no table customer_trusted")]
     pub detail: String,
-    /// A stable word for programs.
+    /// A stable word for programs. A client takes any, since a newer server may have more.
+    #[schema(value_type = Code)]
     pub code: String,
 }

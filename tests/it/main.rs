@@ -11,6 +11,7 @@ mod golden;
 mod house;
 mod keys;
 mod once;
+mod openapi;
 mod own_pipeline;
 mod pipeline_errors;
 mod promotion;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use stedi_openapi::Problem;
+use stedi_openapi::{Code, Problem};
 
 use crate::auth::AuthError;
 use crate::query::QueryError;
@@ -12,6 +12,9 @@ use crate::query::QueryError;
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
+    /// A parameter cannot be read.
+    #[error("{0}")]
+    Malformed(String),
     /// The caller is not let in.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -21,49 +24,50 @@ pub(super) enum ApiError {
     /// The path is there, the method is not.
     #[error("this path does not take that method")]
     MethodNotAllowed,
+    /// A page of the documentation cannot be made.
+    #[error("documentation: {0}")]
+    Document(String),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
 }
 
 impl ApiError {
-    /// Status, stable word, and the text for the caller.
-    fn parts(&self) -> (StatusCode, &'static str, String) {
-        let internal = "the request could not be carried out; the server's log says why";
+    /// The stable word, which has its status.
+    fn code(&self) -> Code {
         match self {
-            Self::Auth(AuthError::Forbidden) => {
-                (StatusCode::FORBIDDEN, "forbidden", self.to_string())
+            Self::Malformed(_) => Code::Malformed,
+            Self::Auth(AuthError::Forbidden) => Code::Forbidden,
+            Self::Auth(AuthError::NoKeys) => Code::NoKeys,
+            Self::Auth(AuthError::Missing) => Code::TokenMissing,
+            Self::Auth(AuthError::Expired) => Code::TokenExpired,
+            Self::Auth(_) => Code::TokenInvalid,
+            Self::NotFound => Code::NotFound,
+            Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::Query(QueryError::UnknownTable(_)) => Code::TableNotFound,
+            Self::Query(QueryError::NotASelect) => Code::NotASelect,
+            Self::Query(QueryError::Statement(_) | QueryError::Lake(_)) | Self::Document(_) => {
+                Code::Internal
             }
-            Self::Auth(AuthError::NoKeys) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "no_keys", self.to_string())
+        }
+    }
+
+    /// The text for the caller.
+    fn detail(&self) -> String {
+        match self.code() {
+            Code::Internal => {
+                "the request could not be carried out; the server's log says why".to_owned()
             }
-            Self::Auth(AuthError::Missing) => {
-                (StatusCode::UNAUTHORIZED, "token_missing", self.to_string())
-            }
-            Self::Auth(AuthError::Expired) => {
-                (StatusCode::UNAUTHORIZED, "token_expired", self.to_string())
-            }
-            Self::Auth(_) => (StatusCode::UNAUTHORIZED, "token_invalid", self.to_string()),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", self.to_string()),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", self.to_string())
-            }
-            Self::Query(QueryError::UnknownTable(_)) => {
-                (StatusCode::NOT_FOUND, "table_not_found", self.to_string())
-            }
-            Self::Query(QueryError::NotASelect) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "not_a_select", self.to_string())
-            }
-            Self::Query(QueryError::Statement(_) | QueryError::Lake(_)) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal", internal.to_owned())
-            }
+            _ => self.to_string(),
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code, detail) = self.parts();
+        let code = self.code();
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
@@ -71,15 +75,15 @@ impl IntoResponse for ApiError {
             kind: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
-            detail,
-            code: code.to_owned(),
+            detail: self.detail(),
+            code: code.name().to_owned(),
         };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
             // RFC 6750, section 3.
-            StatusCode::UNAUTHORIZED if code == "token_missing" => {
+            StatusCode::UNAUTHORIZED if code == Code::TokenMissing => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             StatusCode::UNAUTHORIZED => {

@@ -12,12 +12,36 @@ use super::state::ApiState;
 /// How long the lake may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The process answers.
+/// Alive
+///
+/// The process answers; nothing else is asked.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "service",
+    responses((status = OK, description = "It lives.", body = Health)),
+)]
 pub(super) async fn alive() -> Json<Health> {
     Json(Health::Ok)
 }
 
+/// Ready
+///
 /// The lake answers too.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    responses(
+        (status = OK, description = "It is ready for work.", body = Health),
+        (
+            status = SERVICE_UNAVAILABLE,
+            description = "The lake does not answer.",
+            body = Health,
+            example = json!({ "status": "unavailable" }),
+        ),
+    ),
+)]
 pub(super) async fn ready(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
     match tokio::time::timeout(PATIENCE, state.app.lake.answers()).await {
         Ok(Ok(())) => (StatusCode::OK, Json(Health::Ok)),

@@ -1,11 +1,15 @@
 //! HTTP: thin handlers, one file per resource.
 
 mod authenticated;
+mod docs;
+mod document;
 mod error;
+mod extract;
 mod health;
 mod router;
+mod routes;
 mod state;
 mod tables;
 
-pub use router::router;
+pub use router::{openapi, router};
 pub use state::ApiState;

@@ -1,20 +1,45 @@
 //! Every path and its handler.
+//!
+//! To add one: describe the handler with `#[utoipa::path]` (as `tables.rs` does; the wire types
+//! derive `ToSchema`), add a line to [`routes`] that says who may call it and with which problems of
+//! its own it answers, and write the document anew:
+//! `stedi-server openapi > openapi/openapi.json`.
 
-use axum::Router;
-use axum::routing::get;
+use std::sync::Arc;
 
+use axum::{Extension, Router};
+use stedi_openapi::Code;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::routes;
+
+use super::document::Document;
 use super::error::ApiError;
+use super::routes::Routes;
 use super::state::ApiState;
-use super::{health, tables};
+use super::tables::READERS;
+use super::{docs, document, health, tables};
+
+fn routes() -> Routes {
+    Routes::new()
+        .open(routes!(health::alive), &[])
+        .open(routes!(health::ready), &[])
+        .open(routes!(document::openapi), &[])
+        .signed_in(&READERS, routes!(tables::list), &[])
+        .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
+}
 
 /// The whole service.
 pub fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/v1/tables", get(tables::list))
-        .route("/v1/tables/{table}", get(tables::one))
+    let (router, document) = routes().into_parts();
+    router
+        .merge(docs::pages())
+        .layer(Extension(Document(Arc::new(document))))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(state)
+}
+
+/// The service's description.
+pub fn openapi() -> OpenApi {
+    routes().into_parts().1
 }

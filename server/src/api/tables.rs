@@ -1,18 +1,31 @@
 //! `/v1/tables`: what there is.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use deltalake::arrow::datatypes::DataType;
-use stedi_openapi::{ColumnInfo, TableInfo, TableList};
+use stedi_openapi::{ColumnInfo, TableInfo, TableList, TablePath};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
+use super::extract::PathOf;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal, Role};
 use crate::pipeline::{Class, Column};
 use crate::query::{QueryError, SeenTable};
 
-/// `GET /v1/tables`.
+/// Who reads the catalog.
+pub(super) const READERS: [Role; 2] = [Role::Analyst, Role::Trainer];
+
+/// All tables
+///
+/// What there is: zones, columns with type and class, versions, rows, bytes and lineage.
+#[utoipa::path(
+    get,
+    path = "/v1/tables",
+    operation_id = "tables",
+    tag = "tables",
+    responses((status = OK, description = "The tables that are there for the caller.", body = TableList)),
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
@@ -23,18 +36,26 @@ pub(super) async fn list(
     Ok(Json(TableList { tables: tables? }))
 }
 
-/// `GET /v1/tables/{table}`.
+/// One table
+#[utoipa::path(
+    get,
+    path = "/v1/tables/{table}",
+    operation_id = "table",
+    tag = "tables",
+    params(TablePath),
+    responses((status = OK, description = "The table.", body = TableInfo)),
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
-    Path(name): Path<String>,
+    PathOf(path): PathOf<TablePath>,
 ) -> Result<Json<TableInfo>, ApiError> {
     readers(&principal)?;
-    Ok(Json(info(state.app.catalog.table(&principal, &name).await?)?))
+    Ok(Json(info(state.app.catalog.table(&principal, &path.table).await?)?))
 }
 
 fn readers(principal: &Principal) -> Result<(), AuthError> {
-    principal.require(&[Role::Analyst, Role::Trainer])
+    principal.require(&READERS)
 }
 
 fn info(seen: SeenTable) -> Result<TableInfo, QueryError> {

@@ -2,6 +2,7 @@
 
 mod demo;
 mod demo_report;
+mod openapi;
 mod serve;
 mod stop;
 mod token;
@@ -28,6 +29,8 @@ enum Command {
     /// The main job on one machine: loads sample or given data, promotes it, shows every table
     /// and the answer to one query, then serves.
     Demo(demo::Demo),
+    /// Prints the description of the service's HTTP (OpenAPI 3.1).
+    Openapi,
     /// The service.
     Serve(serve::Serve),
     /// Signs a token with the local key, for development and bootstrap.
@@ -79,7 +82,7 @@ fn option(text: &str) -> Result<(String, String), String> {
 /// Runs a command; its error goes to standard error.
 pub fn run(cli: Cli) -> ExitCode {
     let default = match cli.command {
-        Command::Demo(_) | Command::Token(_) => "warn",
+        Command::Demo(_) | Command::Openapi | Command::Token(_) => "warn",
         Command::Serve(_) => "info,deltalake_core=warn,buoyant_kernel=warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -91,6 +94,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(demo) => demo.run().await,
+            Command::Openapi => openapi::run(),
             Command::Serve(serve) => serve.run().await,
             Command::Token(token) => token.run(),
         }

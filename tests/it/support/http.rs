@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use stedi_server::api::{ApiState, router};
 use stedi_server::app::{App, verifier};
@@ -42,14 +42,18 @@ impl TestServer {
         LocalKey::open(&self.config.auth_key()).unwrap().sign(&claims).unwrap()
     }
 
-    /// GET with a token, or without.
-    pub async fn get(&self, path: &str, token: Option<&str>) -> Response {
-        let request = self.http.get(format!("{}{path}", self.url));
-        let request = match token {
+    /// A request with a token, or without.
+    pub fn request(&self, method: Method, path: &str, token: Option<&str>) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match token {
             Some(token) => request.bearer_auth(token),
             None => request,
-        };
-        request.send().await.unwrap()
+        }
+    }
+
+    /// GET with a token, or without.
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Response {
+        self.request(Method::GET, path, token).send().await.unwrap()
     }
 
     /// Status and JSON of a GET.
