@@ -4,10 +4,12 @@ mod code;
 mod health;
 mod landing;
 mod problem;
+mod sql;
 mod tables;
 
 pub use code::Code;
 pub use health::Health;
 pub use landing::{LoadResult, Reject};
 pub use problem::Problem;
+pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, TokenRules, Verifier};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LimitsConfig};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Landing, LandingError, LandingLimits};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{Promotion, PromotionError};
-use crate::query::{Catalog, Query};
+use crate::query::{Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits};
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -53,6 +53,9 @@ pub enum AppError {
     /// Derived tables.
     #[error(transparent)]
     Promotion(#[from] PromotionError),
+    /// Statements.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl App {
@@ -77,8 +80,9 @@ impl App {
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
         landing.create_tables().await?;
         promotion.create_tables().await?;
-        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline));
-        let query = Query::new(lake.clone(), Arc::clone(&pipeline));
+        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), Vec::new());
+        let limits = statement_limits(&config.limits);
+        let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
         Ok(Self { lake, pipeline, landing, promotion, catalog, query })
     }
 }
@@ -89,7 +93,28 @@ fn session_limits(config: &Config) -> SessionLimits {
         spill_dir: config.state_dir.join("spill"),
         spill: config.memory.spill_bytes,
         partitions: std::thread::available_parallelism().map_or(1, usize::from),
+        staleness: Duration::from_millis(config.lake.staleness_ms),
     }
+}
+
+fn statement_limits(config: &LimitsConfig) -> Limits {
+    let queue = QueueLimits {
+        at_once: config.statements_at_once,
+        queued: config.queued,
+        wait: Duration::from_secs(config.queue_seconds),
+    };
+    Limits::new(queue, |role| {
+        let own = config.roles.get(role.name()).cloned().unwrap_or_default();
+        StatementLimits {
+            text: Bounds { bytes: own.statement_bytes, nesting: own.nesting, chain: own.chain },
+            time: Duration::from_secs(own.seconds),
+            async_time: Duration::from_secs(own.async_seconds),
+            rows: own.rows,
+            bytes: own.bytes,
+            memory: own.memory_bytes,
+            at_once: own.statements_at_once,
+        }
+    })
 }
 
 /// What the server asks of a token.

@@ -13,7 +13,8 @@ use utoipa::openapi::{OpenApi, Paths, Server, Tag};
 pub(super) const BEARER: &str = "token";
 
 /// What a group of routes is about.
-const TAGS: [(&str, &str); 2] = [
+const TAGS: [(&str, &str); 3] = [
+    ("sql", "Statements over the tables that a role sees, and what they may take."),
     ("tables", "What there is: tables with their columns, versions and lineage."),
     ("service", "Whether the service lives and is ready, and its description."),
 ];

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
+use super::{document, query_code};
 use crate::auth::AuthError;
 use crate::query::QueryError;
 
@@ -24,6 +25,15 @@ pub(super) enum ApiError {
     /// The path is there, the method is not.
     #[error("this path does not take that method")]
     MethodNotAllowed,
+    /// None of the formats that the caller takes.
+    #[error("a result is JSON, NDJSON, CSV, an Arrow stream or Parquet; Accept names none of them")]
+    NotAcceptable,
+    /// A body that is larger than it may be.
+    #[error("the body has more than {0} bytes")]
+    TooLarge(usize),
+    /// A body of another kind.
+    #[error("a statement is sent as application/json or text/plain, in UTF-8")]
+    UnsupportedMediaType,
     /// A page of the documentation cannot be made.
     #[error("documentation: {0}")]
     Document(String),
@@ -34,7 +44,7 @@ pub(super) enum ApiError {
 
 impl ApiError {
     /// The stable word, which has its status.
-    fn code(&self) -> Code {
+    pub(super) fn code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::Malformed,
             Self::Auth(AuthError::Forbidden) => Code::Forbidden,
@@ -44,11 +54,23 @@ impl ApiError {
             Self::Auth(_) => Code::TokenInvalid,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
-            Self::Query(QueryError::UnknownTable(_)) => Code::TableNotFound,
-            Self::Query(QueryError::NotASelect) => Code::NotASelect,
-            Self::Query(QueryError::Statement(_) | QueryError::Lake(_)) | Self::Document(_) => {
-                Code::Internal
-            }
+            Self::NotAcceptable => Code::NotAcceptable,
+            Self::TooLarge(_) => Code::TooLarge,
+            Self::UnsupportedMediaType => Code::UnsupportedMediaType,
+            Self::Query(error) => query_code::code(error),
+            Self::Document(_) => Code::Internal,
+        }
+    }
+
+    /// The body that says it.
+    pub(super) fn problem(&self) -> Problem {
+        let code = self.code();
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: document::title(code.status()).to_owned(),
+            status: code.status(),
+            detail: self.detail(),
+            code: code.name().to_owned(),
         }
     }
 
@@ -71,14 +93,7 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            status: status.as_u16(),
-            detail: self.detail(),
-            code: code.name().to_owned(),
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (status, Json(self.problem())).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
@@ -92,6 +107,9 @@ impl IntoResponse for ApiError {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
         }

@@ -1,13 +1,18 @@
 //! HTTP: thin handlers, one file per resource.
 
+mod accept;
 mod authenticated;
 mod docs;
 mod document;
 mod error;
 mod extract;
 mod health;
+mod limits;
+mod query_code;
+mod result;
 mod router;
 mod routes;
+mod sql;
 mod state;
 mod tables;
 

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, tables};
+use super::{docs, document, health, limits, query_code, sql, tables};
 
 fn routes() -> Routes {
     Routes::new()
@@ -26,6 +26,8 @@ fn routes() -> Routes {
         .open(routes!(document::openapi), &[])
         .signed_in(&READERS, routes!(tables::list), &[])
         .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
+        .signed_in(&READERS, routes!(sql::sql), &query_code::STATEMENT)
+        .signed_in(&READERS, routes!(limits::limits), &[])
 }
 
 /// The whole service.

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use deltalake::arrow::datatypes::DataType;
 use stedi_openapi::{ColumnInfo, TableInfo, TableList, TablePath};
 
 use super::authenticated::Authenticated;
@@ -11,7 +10,7 @@ use super::extract::PathOf;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal, Role};
 use crate::pipeline::{Class, Column};
-use crate::query::{QueryError, SeenTable};
+use crate::query::{QueryError, SeenTable, sql_name};
 
 /// Who reads the catalog.
 pub(super) const READERS: [Role; 2] = [Role::Analyst, Role::Trainer];
@@ -81,21 +80,5 @@ fn column(column: &Column) -> ColumnInfo {
         name: column.name.clone(),
         kind: sql_name(&column.data_type),
         class: class.to_owned(),
-    }
-}
-
-/// The SQL name of a stored type.
-fn sql_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Int8 => "TINYINT".to_owned(),
-        DataType::Int16 => "SMALLINT".to_owned(),
-        DataType::Int32 => "INTEGER".to_owned(),
-        DataType::Int64 => "BIGINT".to_owned(),
-        DataType::Float32 => "REAL".to_owned(),
-        DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Utf8 => "VARCHAR".to_owned(),
-        DataType::Date32 => "DATE".to_owned(),
-        other => other.to_string().to_uppercase(),
     }
 }

@@ -4,7 +4,9 @@
 mod auth;
 mod error;
 mod file;
+mod lake;
 mod landing;
+mod limits;
 mod memory;
 mod pipeline;
 
@@ -15,7 +17,9 @@ use serde::Deserialize;
 
 pub use auth::AuthConfig;
 pub use error::ConfigError;
+pub use lake::LakeConfig;
 pub use landing::LandingConfig;
+pub use limits::{LimitsConfig, RoleLimitsConfig};
 pub use memory::MemoryConfig;
 pub use pipeline::PipelineConfig;
 
@@ -35,6 +39,10 @@ pub struct Config {
     pub landing: LandingConfig,
     /// What plans may use.
     pub memory: MemoryConfig,
+    /// How tables are read.
+    pub lake: LakeConfig,
+    /// What statements may take.
+    pub limits: LimitsConfig,
     /// Whose tokens are accepted.
     pub auth: AuthConfig,
 }
@@ -48,6 +56,8 @@ impl Default for Config {
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
             memory: MemoryConfig::default(),
+            lake: LakeConfig::default(),
+            limits: LimitsConfig::default(),
             auth: AuthConfig::default(),
         }
     }

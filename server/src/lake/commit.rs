@@ -58,7 +58,10 @@ pub async fn commit(
 ) -> Result<Table, LakeError> {
     let txns = change.txns.clone();
     match try_commit(table, change).await {
-        Ok(table) => Ok(table),
+        Ok(table) => {
+            lake.cache.offer(&format!("{folder}/{}", table.name()), &table);
+            Ok(table)
+        }
         Err(error) => {
             let name = table.name();
             tracing::info!(table = name, %error, "commit reported as failed; reading the log again");
@@ -122,7 +125,7 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
         .await?;
     let mut delta = table.delta.clone();
     delta.state = Some(commit.snapshot());
-    Ok(Table { name: table.name.clone(), delta })
+    Ok(Table::new(&table.name, delta))
 }
 
 fn conflict(error: &DeltaTableError) -> bool {

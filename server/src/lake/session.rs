@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake::datafusion::common::ScalarValue;
 use deltalake::datafusion::common::config::Dialect;
@@ -17,6 +18,8 @@ use deltalake::datafusion::logical_expr::LogicalPlan;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
+use super::share::SharePool;
+
 /// What plans may use.
 #[derive(Clone, Debug)]
 pub struct SessionLimits {
@@ -28,6 +31,8 @@ pub struct SessionLimits {
     pub spill: u64,
     /// Partitions that a plan runs in at the same time.
     pub partitions: usize,
+    /// How old what is known of a table may be when it is read.
+    pub staleness: Duration,
 }
 
 /// Makes sessions that share one memory pool and one spill folder.
@@ -60,6 +65,22 @@ impl Sessions {
             .with_query_planner(DeltaPlanner::new())
             .build();
         SessionContext::new_with_state(state)
+    }
+
+    /// The runtime of one statement: a share of the memory, everything else that of all.
+    pub fn share(&self, memory: usize) -> Result<Arc<RuntimeEnv>> {
+        let share = Arc::new(SharePool::new(memory, &self.runtime.memory_pool));
+        RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(share).build_arc()
+    }
+
+    /// Bytes of memory that plans hold at this moment.
+    pub fn memory_reserved(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+
+    /// Bytes that plans have spilled at this moment.
+    pub fn spilled(&self) -> u64 {
+        self.runtime.disk_manager.used_disk_space()
     }
 }
 

@@ -1,10 +1,12 @@
 //! A lake: one object store, its tables, and the sessions that read them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
 
+use super::cache::TableCache;
 use super::error::{LakeError, StoreFault};
 use super::location::Location;
 use super::probe;
@@ -22,6 +24,7 @@ pub struct Lake {
     /// The lake's root below that.
     pub(super) root: Path,
     pub(super) sessions: Sessions,
+    pub(super) cache: Arc<TableCache>,
 }
 
 impl Lake {
@@ -48,7 +51,8 @@ impl Lake {
         impatient.insert("max_retries".to_owned(), "1".to_owned());
         probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
-        let lake = Self { location, store, root, sessions };
+        let cache = Arc::new(TableCache::new(limits.staleness));
+        let lake = Self { location, store, root, sessions, cache };
         let form = serde_json::json!({ "format": "stedi lake 1" });
         lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
         Ok(lake)

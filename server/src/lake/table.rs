@@ -1,10 +1,12 @@
 //! A Delta table at one version.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use deltalake::arrow::datatypes::{Schema, SchemaRef};
 use deltalake::datafusion::catalog::TableProvider;
+use deltalake::datafusion::execution::SessionState;
 use deltalake::datafusion::prelude::SessionContext;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
@@ -12,6 +14,7 @@ use deltalake::kernel::{StructField, StructType};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use tokio::sync::OnceCell;
 
 use super::error::LakeError;
 use super::store::Lake;
@@ -58,10 +61,18 @@ pub struct TableStats {
 }
 
 /// A table as it was when it was opened; clones are cheap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Table {
     pub(super) name: String,
     pub(super) delta: DeltaTable,
+    /// What reads this version, made when it is first asked for.
+    reader: Arc<OnceCell<Arc<dyn TableProvider>>>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table({} version {})", self.name, self.version())
+    }
 }
 
 impl Lake {
@@ -73,7 +84,9 @@ impl Lake {
             return Ok(None);
         }
         delta.load().await.map_err(failed)?;
-        Ok(Some(Table { name: name.to_owned(), delta }))
+        let table = Table::new(name, delta);
+        self.cache.offer(&format!("{folder}/{name}"), &table);
+        Ok(Some(table))
     }
 
     /// Opens the newest version of `folder/name`, creating the table first if there is none.
@@ -110,7 +123,7 @@ impl Lake {
             )
             .await;
         match created {
-            Ok(delta) => Ok(Table { name: name.to_owned(), delta }),
+            Ok(delta) => Ok(Table::new(name, delta)),
             // Somebody else may have created it meanwhile.
             Err(error) => self.table(folder, name).await?.ok_or_else(|| failed(error)),
         }
@@ -125,6 +138,24 @@ impl Lake {
 }
 
 impl Table {
+    pub(super) fn new(name: &str, delta: DeltaTable) -> Self {
+        Self { name: name.to_owned(), delta, reader: Arc::default() }
+    }
+
+    /// The newest version now: reads what was committed since this one.
+    pub(super) async fn refreshed(&self) -> Result<Self, LakeError> {
+        let mut delta = self.delta.clone();
+        delta.update_incremental(None).await.map_err(LakeError::table(&self.name))?;
+        Ok(Self::new(&self.name, delta))
+    }
+
+    /// This table at an older version.
+    pub(super) async fn at(&self, version: u64) -> Result<Self, LakeError> {
+        let mut delta = self.delta.clone();
+        delta.load_version(version).await.map_err(LakeError::table(&self.name))?;
+        Ok(Self::new(&self.name, delta))
+    }
+
     /// The table's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -172,18 +203,21 @@ impl Table {
         state.transaction_version(self.delta.log_store().as_ref(), app_id).await.map_err(failed)
     }
 
+    /// What reads this version in plans.
+    pub async fn provider(
+        &self,
+        session: &SessionState,
+    ) -> Result<Arc<dyn TableProvider>, LakeError> {
+        self.delta.update_datafusion_session(session).map_err(LakeError::table(&self.name))?;
+        let made = self.reader.get_or_try_init(async || {
+            self.delta.table_provider().with_session(Arc::new(session.clone())).await
+        });
+        made.await.cloned().map_err(LakeError::plan(&self.name))
+    }
+
     /// Makes this version readable in a session under a name.
     pub async fn register(&self, session: &SessionContext, name: &str) -> Result<(), LakeError> {
-        let state = Arc::new(session.state());
-        self.delta
-            .update_datafusion_session(state.as_ref())
-            .map_err(LakeError::table(&self.name))?;
-        let provider: Arc<dyn TableProvider> = self
-            .delta
-            .table_provider()
-            .with_session(state)
-            .await
-            .map_err(LakeError::plan(&self.name))?;
+        let provider = self.provider(&session.state()).await?;
         session.register_table(name, provider).map_err(LakeError::plan(&self.name))?;
         Ok(())
     }

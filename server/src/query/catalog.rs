@@ -8,11 +8,12 @@ use crate::auth::{Principal, Role};
 use crate::lake::{Lake, Table};
 use crate::pipeline::{Column, Declared, Pipeline, Sight, Zone};
 
-/// The tables of a lake's pipeline.
+/// The tables of a lake's pipeline, and the service's own.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     lake: Lake,
     pipeline: Arc<Pipeline>,
+    system: Arc<Vec<Declared>>,
 }
 
 /// A table as somebody sees it.
@@ -30,16 +31,16 @@ pub struct SeenTable {
 }
 
 impl Catalog {
-    /// The catalog of a lake's pipeline.
-    pub fn new(lake: Lake, pipeline: Arc<Pipeline>) -> Self {
-        Self { lake, pipeline }
+    /// The catalog of a lake's pipeline, with tables of the zone `system`.
+    pub fn new(lake: Lake, pipeline: Arc<Pipeline>, system: Vec<Declared>) -> Self {
+        Self { lake, pipeline, system: Arc::new(system) }
     }
 
     /// Everything that is there for somebody.
     pub async fn tables(&self, principal: &Principal) -> Result<Vec<SeenTable>, QueryError> {
         let sight = self.sight(principal);
         let mut seen = Vec::new();
-        for declared in self.pipeline.tables() {
+        for declared in self.declared(&sight) {
             if let Some(table) = self.see(declared, &sight).await? {
                 seen.push(table);
             }
@@ -54,12 +55,13 @@ impl Catalog {
     /// not there for this principal.
     pub async fn table(&self, principal: &Principal, name: &str) -> Result<SeenTable, QueryError> {
         let unknown = || QueryError::UnknownTable(name.to_owned());
-        let declared = self.pipeline.tables().into_iter().find(|table| table.name == name);
         let sight = self.sight(principal);
+        let declared = self.declared(&sight).into_iter().find(|table| table.name == name);
         self.see(declared.ok_or_else(unknown)?, &sight).await?.ok_or_else(unknown)
     }
 
-    fn sight(&self, principal: &Principal) -> Sight {
+    /// What somebody reads.
+    pub fn sight(&self, principal: &Principal) -> Sight {
         if principal.roles.contains(&Role::Admin) {
             return Sight::All;
         }
@@ -68,16 +70,23 @@ impl Catalog {
         Sight::Granted(grants.cloned().collect())
     }
 
+    /// The tables of the zones that are there for somebody.
+    pub(super) fn declared(&self, sight: &Sight) -> Vec<Declared> {
+        let all = self.pipeline.tables().into_iter().chain(self.system.iter().cloned());
+        all.filter(|declared| sight.zone(declared.zone)).collect()
+    }
+
+    pub(super) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
     async fn see(
         &self,
         declared: Declared,
         sight: &Sight,
     ) -> Result<Option<SeenTable>, QueryError> {
         let zone = declared.zone;
-        if !sight.zone(zone) {
-            return Ok(None);
-        }
-        let Some(table) = self.lake.table(zone.name(), &declared.name).await? else {
+        let Some(table) = self.lake.newest(zone.name(), &declared.name).await? else {
             return Ok(None);
         };
         let mut sources = BTreeMap::new();

@@ -1,28 +1,156 @@
 //! What can go wrong with a statement.
 
-use deltalake::datafusion::error::DataFusionError;
+use deltalake::arrow::error::ArrowError;
+use deltalake::datafusion::common::DataFusionError;
 
 use crate::lake::LakeError;
 
 /// A statement that was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
+    /// No statement at all.
+    #[error("there is no statement")]
+    Empty,
+    /// More than one statement.
+    #[error("one statement at a time")]
+    Several,
     /// Anything but one SELECT.
-    #[error("only a single SELECT is answered")]
+    #[error("only SELECT, and EXPLAIN of one, is answered")]
     NotASelect,
+    /// A longer text than the role may send.
+    #[error("the statement has {bytes} bytes; {limit} is the limit")]
+    TooLong {
+        /// Bytes of the statement.
+        bytes: usize,
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// Deeper than is planned.
+    #[error("the statement is nested, or chains operators, more than {limit} deep")]
+    TooDeep {
+        /// The limit that it exceeds.
+        limit: usize,
+    },
+    /// Not SQL.
+    #[error("{0}")]
+    Syntax(String),
+    /// SQL that is not answered here.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// Values and placeholders that do not go together.
+    #[error("parameters: {0}")]
+    Parameters(String),
+    /// No moment to travel to.
+    #[error("{0}")]
+    Moment(String),
+    /// A moment that the table does not have.
+    #[error("table {table} has no {asked}: {there}")]
+    NoSuchVersion {
+        /// The table.
+        table: String,
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        there: String,
+    },
     /// A table that is not there.
     #[error("there is no table {0}")]
     UnknownTable(String),
-    /// The statement cannot be planned or run.
+    /// The statement cannot be planned.
     #[error("{0}")]
-    Statement(Box<DataFusionError>),
+    Invalid(String),
+    /// The statement cannot be carried out with this data.
+    #[error("{0}")]
+    Failed(String),
+    /// It needs more memory than it may have.
+    #[error("the statement needs more memory than the {0} bytes of its share, or than is free")]
+    OutOfMemory(usize),
+    /// It takes longer than it may.
+    #[error("the statement took longer than {0} s")]
+    TimeLimit(u64),
+    /// It has more rows than it may.
+    #[error("the result has more than {0} rows")]
+    RowLimit(u64),
+    /// It has more bytes than it may.
+    #[error("the result has more than {0} bytes")]
+    ByteLimit(u64),
+    /// Too many others wait already.
+    #[error("{waiting} statements wait already; try again later")]
+    QueueFull {
+        /// Statements that wait.
+        waiting: usize,
+    },
+    /// It waited for its turn too long.
+    #[error("no turn within {0} s; try again later")]
+    NoTurn(u64),
+    /// Somebody stopped it.
+    #[error("the statement was cancelled")]
+    Cancelled,
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+    /// What the statement's author cannot help.
+    #[error("{0}")]
+    Engine(Box<DataFusionError>),
     /// The lake cannot be read.
     #[error(transparent)]
     Lake(#[from] LakeError),
 }
 
-impl From<DataFusionError> for QueryError {
-    fn from(error: DataFusionError) -> Self {
-        Self::Statement(Box::new(error))
+impl QueryError {
+    /// Why a statement was not planned or carried out, in words for its author: without plans,
+    /// paths and names of columns that are not there for them. The plan is made over what they
+    /// may see, so what it says of columns is theirs to know.
+    pub fn of(error: DataFusionError, memory: usize) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory(memory),
+            DataFusionError::SQL(..) => Self::Syntax(first_words(&error)),
+            DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Configuration(_)
+            | DataFusionError::Diagnostic(..)
+            | DataFusionError::Substrait(_) => Self::Invalid(first_words(&error)),
+            DataFusionError::Execution(_) => Self::Failed(first_words(&error)),
+            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+                ArrowError::ExternalError(_) | ArrowError::IoError(..) => {
+                    Self::Engine(Box::new(error))
+                }
+                _ => Self::Failed(first_words(&error)),
+            },
+            _ => Self::Engine(Box::new(error)),
+        }
     }
+}
+
+/// Characters of an error that its author gets to read.
+const WORDS: usize = 500;
+
+/// What an error of the engine says at first, without the name that the engine gives its kind.
+pub(super) fn first_words(error: &DataFusionError) -> String {
+    let text = error.find_root().strip_backtrace();
+    let text = text.lines().next().unwrap_or_default().trim();
+    let kinds = [
+        "Error during planning: ",
+        "Schema error: ",
+        "SQL error: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "This feature is not implemented: ",
+        "Invalid or Unsupported Configuration: ",
+        "Compute error: ",
+    ];
+    let mut text = text;
+    while let Some(rest) = kinds.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
+    let text = match text.strip_prefix("ParserError(\"").and_then(|text| text.strip_suffix("\")")) {
+        Some(inner) => inner.replace("\\\"", "\""),
+        None => text.to_owned(),
+    };
+    let mut words: String = text.chars().take(WORDS).collect();
+    if words.len() < text.len() {
+        words.push('…');
+    }
+    words
 }

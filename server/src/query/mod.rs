@@ -1,9 +1,29 @@
 //! What tables there are, and SQL over them.
 
+mod answer;
+mod bounds;
 mod catalog;
 mod error;
-mod select;
+mod explain;
+mod format;
+mod functions;
+mod gate;
+mod limits;
+mod parameters;
+mod prepare;
+mod schemas;
+mod service;
+mod time_travel;
+mod types;
+mod visible;
 
+pub use answer::{Answer, Part, Totals};
+pub use bounds::Bounds;
 pub use catalog::{Catalog, SeenTable};
 pub use error::QueryError;
-pub use select::Query;
+pub use format::{Codec, Format};
+pub use limits::{Limits, QueueLimits, StatementLimits, Turn};
+pub use parameters::Parameters;
+pub use prepare::{Prepared, Statement};
+pub use service::{Query, Ready};
+pub use types::sql_name;

@@ -1,0 +1,18 @@
+//! Section `[lake]`.
+
+use serde::Deserialize;
+
+/// How tables are read.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LakeConfig {
+    /// Milliseconds for which a table is taken to be as it was last seen. What this server commits
+    /// is seen at once; what other servers commit, after at most this time.
+    pub staleness_ms: u64,
+}
+
+impl Default for LakeConfig {
+    fn default() -> Self {
+        Self { staleness_ms: 1000 }
+    }
+}

@@ -1,0 +1,170 @@
+//! Tables as they were last seen, so that a statement over unchanged tables asks the store nothing.
+//!
+//! Only reads use it. What this process commits is seen here at once; what others commit, after
+//! the configured staleness. Writers always read the log.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::LakeError;
+use super::store::Lake;
+use super::table::Table;
+
+/// Older versions that are kept loaded.
+const PAST: usize = 16;
+
+/// The tables that a process has seen.
+#[derive(Debug)]
+pub(super) struct TableCache {
+    staleness: Duration,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    /// Older versions, the last used last.
+    past: Mutex<Vec<(String, Table)>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    newest: Mutex<Option<(Table, Instant)>>,
+    /// One refresh at a time: whoever waits finds what the other one read.
+    refresh: tokio::sync::Mutex<()>,
+}
+
+/// How often the cache had what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Reads answered without asking the store.
+    pub hits: u64,
+    /// Reads that asked the store.
+    pub misses: u64,
+}
+
+impl TableCache {
+    pub fn new(staleness: Duration) -> Self {
+        Self {
+            staleness,
+            slots: Mutex::default(),
+            past: Mutex::default(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a version that was read or committed, if it is newer than what is here.
+    pub fn offer(&self, key: &str, table: &Table) {
+        self.slot(key).offer(table);
+    }
+
+    fn slot(&self, key: &str) -> Arc<Slot> {
+        let mut slots = held(&self.slots);
+        match slots.get(key) {
+            Some(slot) => Arc::clone(slot),
+            None => Arc::clone(slots.entry(key.to_owned()).or_default()),
+        }
+    }
+
+    fn past(&self, key: &str, version: u64) -> Option<Table> {
+        let mut past = held(&self.past);
+        let place = past.iter().position(|(k, table)| k == key && table.version() == version)?;
+        let found = past.remove(place);
+        let table = found.1.clone();
+        past.push(found);
+        Some(table)
+    }
+
+    fn keep(&self, key: &str, table: &Table) {
+        let mut past = held(&self.past);
+        if past.len() >= PAST {
+            past.remove(0);
+        }
+        past.push((key.to_owned(), table.clone()));
+    }
+}
+
+impl Slot {
+    fn offer(&self, table: &Table) {
+        let mut newest = held(&self.newest);
+        match newest.as_mut() {
+            // The same version keeps what was already made for it.
+            Some((known, seen)) if known.version() == table.version() => *seen = Instant::now(),
+            Some((known, _)) if known.version() > table.version() => {}
+            _ => *newest = Some((table.clone(), Instant::now())),
+        }
+    }
+
+    fn fresh(&self, staleness: Duration) -> Option<Table> {
+        let newest = held(&self.newest);
+        newest
+            .as_ref()
+            .filter(|(_, seen)| seen.elapsed() < staleness)
+            .map(|(table, _)| table.clone())
+    }
+}
+
+impl Lake {
+    /// A table of `folder` to read, no older than the configured staleness; `None` if there is no
+    /// such table.
+    pub async fn newest(&self, folder: &str, name: &str) -> Result<Option<Table>, LakeError> {
+        let key = format!("{folder}/{name}");
+        let slot = self.cache.slot(&key);
+        if let Some(table) = slot.fresh(self.cache.staleness) {
+            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(table));
+        }
+        let asked = Instant::now();
+        let _turn = slot.refresh.lock().await;
+        if let Some(table) = slot.fresh(asked.elapsed().max(self.cache.staleness)) {
+            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(table));
+        }
+        self.cache.misses.fetch_add(1, Ordering::Relaxed);
+        let known = held(&slot.newest).as_ref().map(|(table, _)| table.clone());
+        let table = match known {
+            Some(known) => Some(known.refreshed().await?),
+            None => self.table(folder, name).await?,
+        };
+        if let Some(table) = &table {
+            slot.offer(table);
+        }
+        // The slot keeps what was made for this version, such as its reader.
+        let kept = held(&slot.newest).as_ref().map(|(table, _)| table.clone());
+        Ok(table.and(kept))
+    }
+
+    /// A table of `folder` as it was at a version that is not newer than `newest`.
+    pub async fn past(
+        &self,
+        folder: &str,
+        newest: &Table,
+        version: u64,
+    ) -> Result<Table, LakeError> {
+        if newest.version() == version {
+            return Ok(newest.clone());
+        }
+        let key = format!("{folder}/{}", newest.name());
+        if let Some(table) = self.cache.past(&key, version) {
+            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(table);
+        }
+        self.cache.misses.fetch_add(1, Ordering::Relaxed);
+        let table = newest.at(version).await?;
+        self.cache.keep(&key, &table);
+        Ok(table)
+    }
+
+    /// How often reads asked the store.
+    pub fn cache_counts(&self) -> CacheCounts {
+        CacheCounts {
+            hits: self.cache.hits.load(Ordering::Relaxed),
+            misses: self.cache.misses.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these locks; the content is whole in any case.
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,177 @@
+//! Runs a statement and encodes its rows, in a task of its own that hands over bytes as they are
+//! taken. It ends when its limits are reached, when nobody takes its bytes any more, or when it is
+//! told to.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::error::QueryError;
+use super::explain;
+use super::format::Format;
+use super::limits::{StatementLimits, Turn};
+use super::prepare::{Prepared, Running};
+
+/// Bytes that are handed over at a time, or somewhat more: a batch is encoded as a whole.
+const PART_BYTES: usize = 128 * 1024;
+/// How long rows wait for others to fill a part.
+const PART_AGE: Duration = Duration::from_millis(500);
+/// Parts that wait for whoever takes them.
+const PARTS_AHEAD: usize = 2;
+/// How long whoever asked has to hear of the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a statement gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Rows of the result.
+    pub rows: u64,
+    /// Bytes of it, encoded.
+    pub bytes: u64,
+}
+
+/// What follows the first bytes.
+#[derive(Debug)]
+pub enum Part {
+    /// More bytes.
+    Bytes(Bytes),
+    /// The end: what was given in all, and why it is not everything.
+    End(Totals, Option<QueryError>),
+}
+
+/// An answer that has begun. A receiver that ends without [`Part::End`] was broken off.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Whole(Bytes, Totals),
+    /// Its first bytes; the rest follows.
+    Begun(Bytes, mpsc::Receiver<Part>),
+}
+
+/// When a statement ends whether it is done or not.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The time by which it has been read.
+    pub deadline: Instant,
+    /// Its time in seconds, for the error.
+    pub seconds: u64,
+    /// Told by somebody.
+    pub cancel: CancellationToken,
+}
+
+/// Runs a statement. What goes wrong before the first bytes is the error of this call.
+pub async fn answer(
+    prepared: Prepared,
+    format: Format,
+    limits: StatementLimits,
+    turn: Turn,
+    stop: Stop,
+) -> Result<Answer, QueryError> {
+    let (parts, mut taken) = mpsc::channel(PARTS_AHEAD);
+    let (whole, at_once) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let _turn = turn;
+        let mut work =
+            Work { parts: parts.clone(), begun: false, limits, totals: Totals::default() };
+        let outcome = tokio::select! {
+            outcome = within(&stop, work.rows(prepared, format)) => outcome,
+            () = parts.closed() => Err(QueryError::Cancelled),
+            () = stop.cancel.cancelled() => Err(QueryError::Cancelled),
+        };
+        let totals = work.totals;
+        let told = async {
+            match outcome {
+                // Whoever asked may be gone; then nobody hears of the end.
+                Ok(bytes) if !work.begun => drop(whole.send((bytes, totals))),
+                Ok(bytes) => {
+                    let _ = parts.send(Part::Bytes(bytes)).await;
+                    let _ = parts.send(Part::End(totals, None)).await;
+                }
+                Err(error) => drop(parts.send(Part::End(totals, Some(error))).await),
+            }
+        };
+        let _ = tokio::time::timeout(GRACE, told).await;
+    });
+    tokio::select! {
+        biased;
+        Ok((bytes, totals)) = at_once => Ok(Answer::Whole(bytes, totals)),
+        first = taken.recv() => match first {
+            Some(Part::Bytes(first)) => Ok(Answer::Begun(first, taken)),
+            Some(Part::End(_, Some(error))) => Err(error),
+            Some(Part::End(..)) | None => {
+                Err(QueryError::Failed("the statement broke off".to_owned()))
+            }
+        },
+    }
+}
+
+/// Ends work that takes too long.
+async fn within<T>(
+    stop: &Stop,
+    work: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    match tokio::time::timeout_at(stop.deadline, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(QueryError::TimeLimit(stop.seconds)),
+    }
+}
+
+struct Work {
+    parts: mpsc::Sender<Part>,
+    begun: bool,
+    limits: StatementLimits,
+    totals: Totals,
+}
+
+impl Work {
+    /// Hands over all rows but those that are returned.
+    async fn rows(&mut self, prepared: Prepared, format: Format) -> Result<Bytes, QueryError> {
+        let memory = self.limits.memory;
+        let failed = |error| QueryError::of(error, memory);
+        let Running { mut rows, explain, .. } = prepared.run().await?;
+        let mut encoder = format.encoder(rows.schema()).map_err(failed)?;
+        let mut buffer = Vec::new();
+        let mut since = Instant::now();
+        while let Some(batch) = rows.next().await {
+            let mut batch = batch.map_err(failed)?;
+            if explain {
+                batch = explain::without_paths(&batch).map_err(failed)?;
+            }
+            let count = self.totals.rows.saturating_add(batch.num_rows() as u64);
+            if count > self.limits.rows {
+                return Err(QueryError::RowLimit(self.limits.rows));
+            }
+            self.totals.rows = count;
+            encoder.rows(&batch, &mut buffer).map_err(failed)?;
+            let old = !buffer.is_empty() && since.elapsed() > PART_AGE;
+            if buffer.len() >= PART_BYTES || old {
+                self.hand_over(&mut buffer).await?;
+                since = Instant::now();
+            }
+        }
+        encoder.end(self.totals.rows, &mut buffer).map_err(failed)?;
+        self.count(buffer.len())?;
+        Ok(buffer.into())
+    }
+
+    async fn hand_over(&mut self, buffer: &mut Vec<u8>) -> Result<(), QueryError> {
+        self.count(buffer.len())?;
+        self.begun = true;
+        let bytes = Bytes::from(std::mem::take(buffer));
+        self.parts.send(Part::Bytes(bytes)).await.map_err(|_| QueryError::Cancelled)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), QueryError> {
+        let bytes = self.totals.bytes.saturating_add(bytes as u64);
+        if bytes > self.limits.bytes {
+            return Err(QueryError::ByteLimit(self.limits.bytes));
+        }
+        self.totals.bytes = bytes;
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! From a statement to a plan over the tables that its asker sees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use deltalake::datafusion::common::{DataFusionError, ResolvedTableReference, TableReference};
+use deltalake::datafusion::execution::{
+    SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext,
+};
+use deltalake::datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use deltalake::datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use deltalake::datafusion::sql::resolve::resolve_table_references;
+use sha2::{Digest, Sha256};
+
+use super::catalog::Catalog;
+use super::error::QueryError;
+use super::functions;
+use super::gate::gate;
+use super::limits::StatementLimits;
+use super::parameters::Parameters;
+use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
+use crate::lake::Lake;
+use crate::pipeline::Sight;
+
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// A statement as it was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// Its text.
+    pub sql: String,
+    /// Values of its placeholders.
+    pub parameters: Parameters,
+}
+
+/// Makes plans.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    catalog: Catalog,
+    /// What the session of every statement begins as.
+    session: SessionState,
+}
+
+/// A statement that can be run.
+#[derive(Debug)]
+pub struct Prepared {
+    plan: LogicalPlan,
+    session: SessionState,
+    /// The version of each table that it reads; of a table at several moments, several.
+    pub versions: BTreeMap<String, BTreeSet<u64>>,
+    /// The columns of its result.
+    pub schema: SchemaRef,
+    /// The same for the same answer: a digest of statement, parameters, sight and versions. `None`
+    /// where the answer depends on something else, such as the clock.
+    pub tag: Option<String>,
+    explain: bool,
+    memory: usize,
+}
+
+impl Planner {
+    /// Plans over the tables of a catalog.
+    ///
+    /// # Errors
+    /// If the functions of statements are not what they are expected to be.
+    pub fn new(lake: &Lake, catalog: Catalog) -> Result<Self, QueryError> {
+        let mut session = lake.sessions().session().state();
+        let failed = |error| QueryError::Engine(Box::new(error));
+        functions::restrict(&mut session).map_err(failed)?;
+        let config = session
+            .config()
+            .clone()
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, LAKE_SCHEMA);
+        let session = SessionStateBuilder::new_from_existing(session).with_config(config).build();
+        Ok(Self { catalog, session })
+    }
+
+    /// Plans a statement over what somebody sees.
+    ///
+    /// # Errors
+    /// Says what is wrong with the statement, in words for its author.
+    pub async fn prepare(
+        &self,
+        statement: &Statement,
+        sight: &Sight,
+        limits: &StatementLimits,
+    ) -> Result<Prepared, QueryError> {
+        let gated = gate(&statement.sql, &statement.parameters, &limits.text)?;
+        let failed = |error| QueryError::of(error, limits.memory);
+        let runtime = self.catalog.lake().sessions().share(limits.memory).map_err(failed)?;
+        let tables = StatementTables::new(
+            self.catalog.clone(),
+            sight.clone(),
+            gated.moments,
+            self.session.clone(),
+        );
+        let session = SessionStateBuilder::new_from_existing(self.session.clone())
+            .with_runtime_env(runtime)
+            .with_catalog_list(Arc::new(Catalogs(Arc::clone(&tables))))
+            .build();
+        let (names, _) = resolve_table_references(&gated.statement, true).map_err(failed)?;
+        let mut described = false;
+        for name in names {
+            let asked = name.to_string();
+            described |= open(&tables, name).await?.ok_or(QueryError::UnknownTable(asked))?;
+        }
+        let plan = session.statement_to_plan(gated.statement).await.map_err(failed)?;
+        // Before it is optimized: the optimizer puts the time of day in the place of now().
+        let same = !gated.explain && !described && immutable(&plan).map_err(failed)?;
+        let plan = session.optimize(&plan).map_err(failed)?;
+        bounded_constants(&plan)?;
+        let schema = Arc::clone(plan.schema().inner());
+        let versions = tables.versions();
+        let tag = same.then(|| tag(statement, sight, &versions));
+        let memory = limits.memory;
+        Ok(Prepared { plan, session, versions, schema, tag, explain: gated.explain, memory })
+    }
+}
+
+impl Prepared {
+    /// Begins to run it.
+    pub async fn run(self) -> Result<Running, QueryError> {
+        let failed = |error| QueryError::of(error, self.memory);
+        let planner = self.session.query_planner();
+        let plan = planner.create_physical_plan(&self.plan, &self.session).await.map_err(failed)?;
+        let context = Arc::new(TaskContext::from(&self.session));
+        let rows = execute_stream(Arc::clone(&plan), context).map_err(failed)?;
+        Ok(Running { rows, explain: self.explain, memory: self.memory, _plan: plan })
+    }
+}
+
+/// A statement that runs, until it is dropped.
+pub struct Running {
+    /// Its rows.
+    pub rows: SendableRecordBatchStream,
+    /// Whether the rows are lines of a plan.
+    pub explain: bool,
+    /// Bytes of memory that its plan may hold.
+    pub memory: usize,
+    _plan: Arc<dyn ExecutionPlan>,
+}
+
+/// Opens a table, `None` if there is none; says whether it is one of the information schema.
+async fn open(tables: &StatementTables, name: TableReference) -> Result<Option<bool>, QueryError> {
+    let ResolvedTableReference { catalog, schema, table } = name.resolve(CATALOG, LAKE_SCHEMA);
+    if &*catalog != CATALOG {
+        return Ok(None);
+    }
+    if &*schema == INFORMATION_SCHEMA {
+        return Ok(Some(true));
+    }
+    Ok(tables.open(&schema, &table).await?.map(|_| false))
+}
+
+/// Bytes of one constant. It is repeated for each row of a batch, outside of any pool.
+const CONSTANT_BYTES: usize = 64 * 1024;
+
+fn bounded_constants(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut large = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Literal(value, _) = expr {
+                    large |= value.size() > CONSTANT_BYTES;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.map_err(|error| QueryError::of(error, 0))?;
+    match large {
+        true => Err(QueryError::Invalid(format!("a constant of more than {CONSTANT_BYTES} bytes"))),
+        false => Ok(()),
+    }
+}
+
+/// Whether the plan gives the same rows for the same tables.
+fn immutable(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut same = true;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr {
+                    same &= call.func.signature().volatility == Volatility::Immutable;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(same)
+}
+
+fn tag(statement: &Statement, sight: &Sight, versions: &BTreeMap<String, BTreeSet<u64>>) -> String {
+    let mut digest = Sha256::new();
+    let parameters = serde_json::Value::Array(statement.parameters.values().to_vec()).to_string();
+    let sight = format!("{sight:?}");
+    let versions = format!("{versions:?}");
+    for part in [env!("CARGO_PKG_VERSION"), &statement.sql, &parameters, &sight, &versions] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    let mut tag = String::new();
+    for byte in digest.finalize().iter().take(16) {
+        // Writing to a String does not fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag
+}
