@@ -70,6 +70,7 @@ codes! {
     Cancelled 422 "cancelled" "The statement was cancelled."
     QueueFull 429 "too_many_statements" "Too many statements wait already."
     NoTurn 429 "no_turn" "The statement waited for its turn too long."
+    KeyReused 422 "idempotency_key_reused" "The `Idempotency-Key` was used with another body."
     Internal 500 "internal" "The server failed; its log says why."
     Stopping 503 "stopping" "The server is stopping."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."

@@ -5,6 +5,7 @@ mod health;
 mod landing;
 mod problem;
 mod sql;
+mod statements;
 mod tables;
 
 pub use code::Code;
@@ -12,4 +13,5 @@ pub use health::Health;
 pub use landing::{LoadResult, Reject};
 pub use problem::Problem;
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
+pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

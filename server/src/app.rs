@@ -10,7 +10,10 @@ use crate::landing::{Landing, LandingError, LandingLimits};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{Promotion, PromotionError};
-use crate::query::{Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits};
+use crate::query::{
+    Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits, Statements,
+    StatementsRules,
+};
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct App {
     pub catalog: Catalog,
     /// Statements are answered.
     pub query: Query,
+    /// Statements run by themselves.
+    pub statements: Statements,
 }
 
 /// Why a server does not start.
@@ -83,7 +88,14 @@ impl App {
         let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), Vec::new());
         let limits = statement_limits(&config.limits);
         let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
-        Ok(Self { lake, pipeline, landing, promotion, catalog, query })
+        let rules = StatementsRules {
+            keep: Duration::from_secs(config.statements.keep_seconds),
+            at_once: config.statements.at_once,
+            queued: config.statements.queued,
+            lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
+        };
+        let statements = Statements::new(lake.clone(), query.clone(), rules);
+        Ok(Self { lake, pipeline, landing, promotion, catalog, query, statements })
     }
 }
 

@@ -6,9 +6,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
-use super::{document, query_code};
+use super::document;
 use crate::auth::AuthError;
-use crate::query::QueryError;
+use crate::query::{QueryError, StatementError};
 
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub(super) enum ApiError {
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A statement that runs by itself.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
 }
 
 impl ApiError {
@@ -57,7 +60,17 @@ impl ApiError {
             Self::NotAcceptable => Code::NotAcceptable,
             Self::TooLarge(_) => Code::TooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
-            Self::Query(error) => query_code::code(error),
+            Self::Query(error) => error.code(),
+            Self::Statement(error) => match error {
+                StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
+                    Code::StatementNotFound
+                }
+                StatementError::Gone(_) => Code::StatementNotFound,
+                StatementError::NotDone { .. } => Code::NotDone,
+                StatementError::KeyReused => Code::KeyReused,
+                StatementError::Query(error) => error.code(),
+                StatementError::Unreadable { .. } => Code::Internal,
+            },
             Self::Document(_) => Code::Internal,
         }
     }
@@ -77,9 +90,7 @@ impl ApiError {
     /// The text for the caller.
     fn detail(&self) -> String {
         match self.code() {
-            Code::Internal => {
-                "the request could not be carried out; the server's log says why".to_owned()
-            }
+            Code::Internal => QueryError::INTERNAL.to_owned(),
             _ => self.to_string(),
         }
     }

@@ -8,12 +8,14 @@ mod error;
 mod extract;
 mod health;
 mod limits;
+mod prefer;
 mod query_code;
 mod result;
 mod router;
 mod routes;
 mod sql;
 mod state;
+mod statements;
 mod tables;
 
 pub use router::{openapi, router};

@@ -1,10 +1,8 @@
-//! The words for what can go wrong with a statement.
+//! What a statement can be refused with, for the document.
 
 use stedi_openapi::Code;
 
-use crate::query::QueryError;
-
-/// What a statement can be refused with, for the document.
+/// Every problem of a statement.
 pub(super) const STATEMENT: [Code; 24] = [
     Code::TableNotFound,
     Code::NotAcceptable,
@@ -32,29 +30,22 @@ pub(super) const STATEMENT: [Code; 24] = [
     Code::Internal,
 ];
 
-/// The word for an error.
-pub(super) fn code(error: &QueryError) -> Code {
-    match error {
-        QueryError::Empty => Code::StatementEmpty,
-        QueryError::Several => Code::SeveralStatements,
-        QueryError::NotASelect => Code::NotASelect,
-        QueryError::TooLong { .. } => Code::StatementTooLong,
-        QueryError::TooDeep { .. } => Code::StatementTooDeep,
-        QueryError::Syntax(_) => Code::SyntaxError,
-        QueryError::Unsupported(_) => Code::NotSupported,
-        QueryError::Parameters(_) => Code::Parameters,
-        QueryError::Moment(_) | QueryError::NoSuchVersion { .. } => Code::NoSuchVersion,
-        QueryError::UnknownTable(_) => Code::TableNotFound,
-        QueryError::Invalid(_) => Code::StatementInvalid,
-        QueryError::Failed(_) => Code::StatementFailed,
-        QueryError::OutOfMemory(_) => Code::OutOfMemory,
-        QueryError::TimeLimit(_) => Code::TimeLimit,
-        QueryError::RowLimit(_) => Code::RowLimit,
-        QueryError::ByteLimit(_) => Code::ByteLimit,
-        QueryError::QueueFull { .. } => Code::QueueFull,
-        QueryError::NoTurn(_) => Code::NoTurn,
-        QueryError::Cancelled => Code::Cancelled,
-        QueryError::Stopping => Code::Stopping,
-        QueryError::Engine(_) | QueryError::Lake(_) => Code::Internal,
-    }
-}
+/// The problems of asking for a statement that runs by itself.
+pub(super) const ASKED: [Code; 13] = [
+    Code::TooLarge,
+    Code::StatementTooLong,
+    Code::UnsupportedMediaType,
+    Code::NotASelect,
+    Code::StatementEmpty,
+    Code::StatementTooDeep,
+    Code::SeveralStatements,
+    Code::SyntaxError,
+    Code::NotSupported,
+    Code::Parameters,
+    Code::NoSuchVersion,
+    Code::KeyReused,
+    Code::QueueFull,
+];
+
+/// The problems of its result.
+pub(super) const RESULT: [Code; 3] = [Code::StatementNotFound, Code::NotAcceptable, Code::NotDone];

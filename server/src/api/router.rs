@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, limits, query_code, sql, tables};
+use super::{docs, document, health, limits, query_code, sql, statements, tables};
 
 fn routes() -> Routes {
     Routes::new()
@@ -28,6 +28,10 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
         .signed_in(&READERS, routes!(sql::sql), &query_code::STATEMENT)
         .signed_in(&READERS, routes!(limits::limits), &[])
+        .signed_in(&READERS, routes!(statements::ask), &query_code::ASKED)
+        .signed_in(&READERS, routes!(statements::one), &[Code::StatementNotFound])
+        .signed_in(&READERS, routes!(statements::result), &query_code::RESULT)
+        .signed_in(&READERS, routes!(statements::cancel), &[Code::StatementNotFound])
 }
 
 /// The whole service.

@@ -9,6 +9,7 @@ mod landing;
 mod limits;
 mod memory;
 mod pipeline;
+mod statements;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use landing::LandingConfig;
 pub use limits::{LimitsConfig, RoleLimitsConfig};
 pub use memory::MemoryConfig;
 pub use pipeline::PipelineConfig;
+pub use statements::StatementsConfig;
 
 /// Everything a server needs to know.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -43,6 +45,8 @@ pub struct Config {
     pub lake: LakeConfig,
     /// What statements may take.
     pub limits: LimitsConfig,
+    /// How statements that run by themselves are kept and run.
+    pub statements: StatementsConfig,
     /// Whose tokens are accepted.
     pub auth: AuthConfig,
 }
@@ -58,6 +62,7 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),
             limits: LimitsConfig::default(),
+            statements: StatementsConfig::default(),
             auth: AuthConfig::default(),
         }
     }

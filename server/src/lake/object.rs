@@ -2,7 +2,9 @@
 
 use deltalake::ObjectStoreError as StoreError;
 use deltalake::logstore::object_store::path::Path;
-use deltalake::logstore::object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use deltalake::logstore::object_store::{
+    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 
 use super::error::LakeError;
 use super::store::Lake;
@@ -26,6 +28,47 @@ impl Lake {
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
             Err(error) => Err(failed(path, error)),
         }
+    }
+
+    /// Writes an object, in the place of one that is there.
+    pub async fn put_object(&self, path: &str, bytes: Vec<u8>) -> Result<(), LakeError> {
+        let put = self.store.put(&self.object(path), PutPayload::from(bytes)).await;
+        put.map(|_| ()).map_err(|error| failed(path, error))
+    }
+
+    /// The names of the objects directly under a folder.
+    pub async fn list_objects(&self, folder: &str) -> Result<Vec<String>, LakeError> {
+        let listed = self.store.list_with_delimiter(Some(&self.object(folder))).await;
+        let listed = listed.map_err(|error| failed(folder, error))?;
+        let names = listed.objects.iter().filter_map(|object| object.location.filename());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// The names of the folders directly under a folder.
+    pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, LakeError> {
+        let listed = self.store.list_with_delimiter(Some(&self.object(folder))).await;
+        let listed = listed.map_err(|error| failed(folder, error))?;
+        let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// Removes every object directly under a folder, the one with the given name last: as long as
+    /// it is there, the rest is somebody's.
+    pub async fn remove_folder(&self, folder: &str, last: &str) -> Result<(), LakeError> {
+        let mut names = self.list_objects(folder).await?;
+        names.sort_by_key(|name| name == last);
+        for name in names {
+            let path = format!("{folder}/{name}");
+            match self.store.delete(&self.object(&path)).await {
+                Ok(()) | Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(failed(&path, error)),
+            }
+        }
+        // A local store keeps empty folders.
+        if let Some(root) = self.location.local() {
+            let _ = std::fs::remove_dir(root.join(folder));
+        }
+        Ok(())
     }
 
     fn object(&self, path: &str) -> Path {

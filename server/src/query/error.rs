@@ -2,6 +2,7 @@
 
 use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::common::DataFusionError;
+use stedi_openapi::Code;
 
 use crate::lake::LakeError;
 
@@ -98,6 +99,44 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// What is told of an error that its author cannot help.
+    pub const INTERNAL: &str = "the request could not be carried out; the server's log says why";
+
+    /// The stable word.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => Code::StatementEmpty,
+            Self::Several => Code::SeveralStatements,
+            Self::NotASelect => Code::NotASelect,
+            Self::TooLong { .. } => Code::StatementTooLong,
+            Self::TooDeep { .. } => Code::StatementTooDeep,
+            Self::Syntax(_) => Code::SyntaxError,
+            Self::Unsupported(_) => Code::NotSupported,
+            Self::Parameters(_) => Code::Parameters,
+            Self::Moment(_) | Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::UnknownTable(_) => Code::TableNotFound,
+            Self::Invalid(_) => Code::StatementInvalid,
+            Self::Failed(_) => Code::StatementFailed,
+            Self::OutOfMemory(_) => Code::OutOfMemory,
+            Self::TimeLimit(_) => Code::TimeLimit,
+            Self::RowLimit(_) => Code::RowLimit,
+            Self::ByteLimit(_) => Code::ByteLimit,
+            Self::QueueFull { .. } => Code::QueueFull,
+            Self::NoTurn(_) => Code::NoTurn,
+            Self::Cancelled => Code::Cancelled,
+            Self::Stopping => Code::Stopping,
+            Self::Engine(_) | Self::Lake(_) => Code::Internal,
+        }
+    }
+
+    /// What whoever asked is told.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Engine(_) | Self::Lake(_) => Self::INTERNAL.to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
     /// Why a statement was not planned or carried out, in words for its author: without plans,
     /// paths and names of columns that are not there for them. The plan is made over what they
     /// may see, so what it says of columns is theirs to know.

@@ -58,9 +58,14 @@ impl Query {
         &self.limits
     }
 
-    /// Cancels what runs.
+    /// Tells statements that run by themselves to stop; those that somebody reads may finish.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until the server stops.
+    pub(super) async fn stopping(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Waits for a turn and plans a statement for somebody.
@@ -71,7 +76,7 @@ impl Query {
     ) -> Result<Ready, QueryError> {
         let limits = self.limits.of(principal);
         let time = limits.time;
-        self.ready_within(principal, statement, time, self.stop.child_token()).await
+        self.ready_within(principal, statement, time, CancellationToken::new()).await
     }
 
     /// The same with another time limit, and a way to cancel it.
@@ -111,6 +116,11 @@ impl Query {
 }
 
 impl Ready {
+    /// The plan, when it ends, and its turn.
+    pub(super) fn into_parts(self) -> (Prepared, Stop, Turn) {
+        (self.prepared, self.stop, self.turn)
+    }
+
     /// Runs it.
     pub async fn answer(self, format: Format) -> Result<Answer, QueryError> {
         answer(self.prepared, format, self.limits, self.turn, self.stop).await
