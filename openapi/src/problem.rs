@@ -16,4 +16,7 @@ pub struct Problem {
     pub detail: String,
     /// A stable word for programs.
     pub code: String,
+    /// The request, as the header `X-Request-Id` and the server's log name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }

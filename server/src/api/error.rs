@@ -1,12 +1,11 @@
 //! The one mapping of errors to HTTP: RFC 9457, without paths, secrets or plan texts.
 
-use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use stedi_openapi::Problem;
 
 use crate::auth::AuthError;
+use crate::edge::problem;
 use crate::query::QueryError;
 
 /// Why a request has no other answer.
@@ -67,16 +66,8 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or_default().to_owned(),
-            status: status.as_u16(),
-            detail,
-            code: code.to_owned(),
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = problem(status, code, detail);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
             // RFC 6750, section 3.
             StatusCode::UNAUTHORIZED if code == "token_missing" => {

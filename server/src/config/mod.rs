@@ -4,8 +4,11 @@
 mod auth;
 mod error;
 mod file;
+mod http;
 mod landing;
+mod log;
 mod memory;
+mod metrics;
 mod pipeline;
 
 use std::net::SocketAddr;
@@ -15,8 +18,11 @@ use serde::Deserialize;
 
 pub use auth::AuthConfig;
 pub use error::ConfigError;
+pub use http::{HttpConfig, TlsConfig};
 pub use landing::LandingConfig;
+pub use log::{LogConfig, LogFormat};
 pub use memory::MemoryConfig;
+pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
 
 /// Everything a server needs to know.
@@ -37,6 +43,12 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// Whose tokens are accepted.
     pub auth: AuthConfig,
+    /// How HTTP is served.
+    pub http: HttpConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
 }
 
 impl Default for Config {
@@ -49,6 +61,9 @@ impl Default for Config {
             landing: LandingConfig::default(),
             memory: MemoryConfig::default(),
             auth: AuthConfig::default(),
+            http: HttpConfig::default(),
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }
@@ -68,13 +83,17 @@ pub struct Overrides {
     pub pipeline: Option<PathBuf>,
     /// See [`PipelineConfig::options`]; each wins over one of the file.
     pub options: Vec<(String, String)>,
+    /// See [`LogConfig::format`].
+    pub log_format: Option<LogFormat>,
+    /// See [`LogConfig::filter`].
+    pub log_filter: Option<String>,
 }
 
 impl Config {
     /// The configuration file, if one is named, with the overrides on top.
     ///
     /// # Errors
-    /// Names the file and what is wrong in it.
+    /// Names the file or key and what is wrong in it.
     pub fn load(overrides: Overrides) -> Result<Self, ConfigError> {
         let mut config = match &overrides.file {
             Some(file) => file::read(file)?,
@@ -85,6 +104,9 @@ impl Config {
         config.listen = overrides.listen.unwrap_or(config.listen);
         config.pipeline.dir = overrides.pipeline.or(config.pipeline.dir);
         config.pipeline.options.extend(overrides.options);
+        config.log.format = overrides.log_format.unwrap_or(config.log.format);
+        config.log.filter = overrides.log_filter.or(config.log.filter);
+        config.http.check()?;
         Ok(config)
     }
 

@@ -58,19 +58,24 @@ pub async fn commit(
 ) -> Result<Table, LakeError> {
     let txns = change.txns.clone();
     match try_commit(table, change).await {
-        Ok(table) => Ok(table),
+        Ok(table) => {
+            lake.metrics.commit(table.name());
+            Ok(table)
+        }
         Err(error) => {
             let name = table.name();
             tracing::info!(table = name, %error, "commit reported as failed; reading the log again");
             if let Some(table) = lake.table(folder, name).await?
                 && holds(&table, &txns).await?
             {
+                lake.metrics.commit(name);
                 return Ok(table);
             }
-            Err(match conflict(&error) {
-                true => LakeError::Conflict { table: name.to_owned() },
-                false => LakeError::table(name)(error),
-            })
+            if conflict(&error) {
+                lake.metrics.conflict(name);
+                return Err(LakeError::Conflict { table: name.to_owned() });
+            }
+            Err(LakeError::table(name)(error))
         }
     }
 }

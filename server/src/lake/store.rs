@@ -9,6 +9,7 @@ use super::error::{LakeError, StoreFault};
 use super::location::Location;
 use super::probe;
 use super::session::{SessionLimits, Sessions};
+use crate::metrics::Metrics;
 
 /// The object that makes a folder a lake; it is never changed.
 const LAKE_FILE: &str = "system/lake.json";
@@ -22,6 +23,7 @@ pub struct Lake {
     /// The lake's root below that.
     pub(super) root: Path,
     pub(super) sessions: Sessions,
+    pub(super) metrics: Metrics,
 }
 
 impl Lake {
@@ -48,7 +50,7 @@ impl Lake {
         impatient.insert("max_retries".to_owned(), "1".to_owned());
         probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
-        let lake = Self { location, store, root, sessions };
+        let lake = Self { location, store, root, sessions, metrics: Metrics::new() };
         let form = serde_json::json!({ "format": "stedi lake 1" });
         lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
         Ok(lake)
@@ -66,6 +68,16 @@ impl Lake {
                 fault: StoreFault::NotReadBack,
             }),
         }
+    }
+
+    /// The same lake, counted in these metrics.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// What counts what is done with it.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Where the lake is.
