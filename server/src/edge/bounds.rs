@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -77,6 +78,10 @@ pub(super) async fn bound(
         problem(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     };
     if most.is_some_and(|most| request.body().size_hint().lower() > most) {
+        // Reading would ask a client for its body that waits to be asked.
+        if !request.headers().contains_key(EXPECT) {
+            Upload::throw_away(request.into_body()).await;
+        }
         return too_large();
     }
     let (parts, body) = request.into_parts();

@@ -3,12 +3,18 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
+
+/// Bytes of a body that is too large which are read and thrown away, and the time for it. A client
+/// that is still writing when the connection closes may lose the answer that tells it why (RFC 9112,
+/// section 9.6).
+const SPARE_BYTES: u64 = 16 << 20;
+const SPARE_TIME: Duration = Duration::from_secs(2);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -55,6 +61,8 @@ pub(super) struct Upload {
     /// Runs while more is waited for.
     limit: Pin<Box<Sleep>>,
     waits: bool,
+    /// Bytes that may still be thrown away, once it is too large.
+    spare: Option<u64>,
     watch: Watch,
 }
 
@@ -72,30 +80,54 @@ impl Upload {
     /// Bounds a body: its bytes, if there is a bound of them, and how long it may pause.
     pub fn new(inner: Body, most: Option<u64>, patience: Duration) -> (Self, Watch) {
         let watch = Watch::default();
-        if http_body::Body::is_end_stream(&inner) {
+        if inner.is_end_stream() {
             watch.set(Fate::Read);
         }
         let limit = Box::pin(tokio::time::sleep(patience));
         let seen = watch.clone();
-        (Self { inner, left: most, patience, limit, waits: false, watch }, seen)
+        (Self { inner, left: most, patience, limit, waits: false, spare: None, watch }, seen)
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), BoxError> {
-        let Some(left) = &mut self.left else { return Ok(()) };
+    /// Takes bytes into account; false when they are too many.
+    fn count(&mut self, bytes: usize) -> bool {
+        let Some(left) = &mut self.left else { return true };
         match left.checked_sub(bytes as u64) {
-            Some(rest) => {
-                *left = rest;
-                Ok(())
-            }
+            Some(rest) => *left = rest,
             None => {
                 self.watch.set(Fate::TooLarge);
-                Err(Box::new(TooLarge))
+                self.spare = Some(SPARE_BYTES);
+                self.limit.as_mut().reset(Instant::now() + SPARE_TIME);
             }
         }
+        self.spare.is_none()
+    }
+
+    /// Reads on behind the bound, as long as there is something to spare.
+    fn poll_thrown_away(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(spare @ 1..) = self.spare {
+            if self.limit.as_mut().poll(context).is_ready() {
+                break;
+            }
+            match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    self.spare = Some(spare.saturating_sub(bytes));
+                }
+                Some(Err(_)) | None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Throws a body away that is known to be too large.
+    pub async fn throw_away(inner: Body) {
+        let (mut body, _) = Self::new(inner, None, SPARE_TIME);
+        body.spare = Some(SPARE_BYTES);
+        std::future::poll_fn(|context| body.poll_thrown_away(context)).await;
     }
 }
 
-impl http_body::Body for Upload {
+impl HttpBody for Upload {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -104,6 +136,10 @@ impl http_body::Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        if this.spare.is_some() {
+            ready!(this.poll_thrown_away(context));
+            return Poll::Ready(Some(Err(Box::new(TooLarge))));
+        }
         match Pin::new(&mut this.inner).poll_frame(context) {
             Poll::Ready(frame) => {
                 this.waits = false;
@@ -113,11 +149,14 @@ impl http_body::Body for Upload {
                         None
                     }
                     Some(Ok(frame)) => {
-                        let counted = this.count(frame.data_ref().map_or(0, Bytes::len));
-                        if counted.is_ok() && this.inner.is_end_stream() {
+                        if !this.count(frame.data_ref().map_or(0, Bytes::len)) {
+                            ready!(this.poll_thrown_away(context));
+                            return Poll::Ready(Some(Err(Box::new(TooLarge))));
+                        }
+                        if this.inner.is_end_stream() {
                             this.watch.set(Fate::Read);
                         }
-                        Some(counted.map(|()| frame))
+                        Some(Ok(frame))
                     }
                     Some(Err(error)) => Some(Err(error.into())),
                 })

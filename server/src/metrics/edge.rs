@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
 
-use super::family::{Counters, Durations, durations};
+use super::family::{Book, Counters, Durations, durations};
 use super::{GoingOn, Metrics};
 
 /// A request that was answered.
@@ -44,7 +43,7 @@ pub(super) struct EdgeFamilies {
 }
 
 impl EdgeFamilies {
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register(book: &mut Book) -> Self {
         let families = Self {
             requests: Counters::default(),
             durations: durations(),
@@ -52,20 +51,15 @@ impl EdgeFamilies {
             connections: Gauge::default(),
             denied: Counters::default(),
         };
-        let requests = families.requests.clone();
-        registry.register("http_requests", "Requests answered", requests);
-        registry.register_with_unit(
+        book.counter("http_requests", "Requests answered", &families.requests);
+        book.seconds(
             "http_request",
             "From the head of a request to the last byte of its answer",
-            Unit::Seconds,
-            families.durations.clone(),
+            &families.durations,
         );
-        let in_flight = families.in_flight.clone();
-        registry.register("http_requests_in_flight", "Requests not answered yet", in_flight);
-        let connections = families.connections.clone();
-        registry.register("http_connections", "Open connections", connections);
-        let denied = families.denied.clone();
-        registry.register("http_denied", "Requests that were not let in", denied);
+        book.gauge("http_requests_in_flight", "Requests under way", &families.in_flight);
+        book.gauge("http_connections", "Open connections", &families.connections);
+        book.counter("http_denied", "Requests that were not let in", &families.denied);
         families
     }
 }

@@ -3,11 +3,10 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
 use stedi_openapi::LoadResult;
 
 use super::Metrics;
-use super::family::Counters;
+use super::family::{Book, Counters};
 
 /// What plans use at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub(super) struct LakeFamilies {
 }
 
 impl LakeFamilies {
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register(book: &mut Book) -> Self {
         let families = Self {
             commits: Counters::default(),
             conflicts: Counters::default(),
@@ -68,28 +67,33 @@ impl LakeFamilies {
             spill: Gauge::default(),
             spill_limit: Gauge::default(),
         };
-        let commits = families.commits.clone();
-        registry.register("commits", "Commits made", commits);
-        let conflicts = families.conflicts.clone();
-        registry.register("commit_conflicts", "Commits that another writer forestalled", conflicts);
-        let records = families.records.clone();
-        registry.register("landing_records", "Records received by loads", records);
-        let batches = families.audit_batches.clone();
-        registry.register("audit_batches", "Batches of audit records", batches);
-        let audited = families.audit_records.clone();
-        registry.register("audit_records", "Audit records that are in the lake", audited);
-        let hits = families.cache_hits.clone();
-        registry.register("table_cache_hits", "Tables that were found open and fresh", hits);
-        let misses = families.cache_misses.clone();
-        registry.register("table_cache_misses", "Tables whose log had to be read", misses);
-        for (name, help, gauge) in [
-            ("memory_pool_used", "Memory that plans use", &families.memory),
-            ("memory_pool_limit", "Memory that plans may use", &families.memory_limit),
-            ("spill_used", "Disk that plans have spilled to", &families.spill),
-            ("spill_limit", "Disk that plans may spill to", &families.spill_limit),
-        ] {
-            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
-        }
+        book.counter("commits", "Commits made", &families.commits);
+        book.counter(
+            "commit_conflicts",
+            "Commits that another writer forestalled",
+            &families.conflicts,
+        );
+        book.counter("landing_records", "Records received by loads", &families.records);
+        book.counter("audit_batches", "Batches of audit records", &families.audit_batches);
+        book.counter(
+            "audit_records",
+            "Audit records that are in the lake",
+            &families.audit_records,
+        );
+        book.counter(
+            "table_cache_hits",
+            "Tables that were found open and fresh",
+            &families.cache_hits,
+        );
+        book.counter(
+            "table_cache_misses",
+            "Tables whose log had to be read",
+            &families.cache_misses,
+        );
+        book.byte_gauge("memory_pool_used", "Memory that plans use", &families.memory);
+        book.byte_gauge("memory_pool_limit", "Memory that plans may use", &families.memory_limit);
+        book.byte_gauge("spill_used", "Disk that plans have spilled to", &families.spill);
+        book.byte_gauge("spill_limit", "Disk that plans may spill to", &families.spill_limit);
         families
     }
 }

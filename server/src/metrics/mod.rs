@@ -8,9 +8,9 @@ mod statement;
 use std::sync::Arc;
 
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
 use edge::EdgeFamilies;
+use family::Book;
 use lake::LakeFamilies;
 use statement::StatementFamilies;
 
@@ -29,7 +29,7 @@ pub struct Metrics {
 
 #[derive(Debug)]
 struct Families {
-    registry: Registry,
+    book: Book,
     edge: EdgeFamilies,
     statement: StatementFamilies,
     lake: LakeFamilies,
@@ -44,19 +44,24 @@ impl Default for Metrics {
 impl Metrics {
     /// Metrics of which nothing is counted yet.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("stedi");
-        let edge = EdgeFamilies::register(&mut registry);
-        let statement = StatementFamilies::register(&mut registry);
-        let lake = LakeFamilies::register(&mut registry);
-        Self { families: Arc::new(Families { registry, edge, statement, lake }) }
+        let mut book = Book::new();
+        let edge = EdgeFamilies::register(&mut book);
+        let statement = StatementFamilies::register(&mut book);
+        let lake = LakeFamilies::register(&mut book);
+        Self { families: Arc::new(Families { book, edge, statement, lake }) }
     }
 
     /// All of them in the text format of OpenMetrics.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.families.registry);
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.families.book.registry);
         text
+    }
+
+    /// The names of all of them. [`Metrics::text`] leaves out those of which nothing is counted yet.
+    pub fn names(&self) -> &[String] {
+        &self.families.book.names
     }
 }
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
 
-use super::family::{Counters, Durations, durations};
+use super::family::{Book, Counters, Durations, durations};
 use super::{GoingOn, Metrics};
 use crate::auth::Role;
 
@@ -61,7 +60,7 @@ pub(super) struct StatementFamilies {
 }
 
 impl StatementFamilies {
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register(book: &mut Book) -> Self {
         let families = Self {
             durations: durations(),
             running: Gauge::default(),
@@ -69,23 +68,18 @@ impl StatementFamilies {
             rows: Counters::default(),
             bytes: Counters::default(),
         };
-        registry.register_with_unit(
+        book.seconds(
             "statement",
             "From a statement's arrival to the end of its result",
-            Unit::Seconds,
-            families.durations.clone(),
+            &families.durations,
         );
-        let running = families.running.clone();
-        registry.register("statements_running", "Statements that run", running);
-        let queued = families.queued.clone();
-        registry.register("statements_queued", "Statements that wait for their turn", queued);
-        let rows = families.rows.clone();
-        registry.register("result_rows", "Rows handed over in results", rows);
-        registry.register_with_unit(
+        book.gauge("statements_running", "Statements that run", &families.running);
+        book.gauge("statements_queued", "Statements that wait for their turn", &families.queued);
+        book.counter("result_rows", "Rows handed over in results", &families.rows);
+        book.byte_counter(
             "result",
             "Bytes of results, before compression by the edge",
-            Unit::Bytes,
-            families.bytes.clone(),
+            &families.bytes,
         );
         families
     }
