@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal};
-use crate::edge::seen;
+use crate::edge::asked_by;
 
 /// Who is asking.
 pub(super) struct Authenticated(pub Principal);
@@ -28,7 +28,7 @@ impl FromRequestParts<ApiState> for Authenticated {
         match state.verifier.verify(token.trim()).await {
             Ok(principal) => {
                 let roles: Vec<&str> = principal.roles.iter().map(|role| role.name()).collect();
-                seen(&principal.subject, &roles.join(","));
+                asked_by(&principal.subject, &roles.join(","));
                 Ok(Self(principal))
             }
             Err(error) => {

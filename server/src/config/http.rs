@@ -71,7 +71,7 @@ impl Default for HttpConfig {
         Self {
             connections: 1024,
             streams: 100,
-            header_seconds: 20,
+            header_seconds: 30,
             header_bytes: 32 * 1024,
             headers: HEADERS,
             idle_seconds: 60,

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::activity::Activity;
-use super::patient::Patient;
 use super::tls::Tls;
 use crate::config::HttpConfig;
 use crate::metrics::Metrics;
@@ -81,7 +80,6 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection without TCP_NODELAY");
         }
-        let stream = Patient::new(stream, self.write);
         let Some(tls) = &self.tls else { return self.http(stream, stop).await };
         match tokio::time::timeout(tls.patience(), tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => self.http(stream, stop).await,
@@ -104,6 +102,8 @@ impl Connections {
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             outcome = connection.as_mut() => return ended(outcome),
+            // Who asks for a large answer and takes nothing of it would hold its memory for ever.
+            () = activity.stalled(self.write) => return,
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
             () = activity.idle(self.header, self.idle) => {
                 connection.as_mut().graceful_shutdown();

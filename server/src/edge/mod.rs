@@ -9,7 +9,6 @@ mod cors;
 mod error;
 mod layers;
 mod observe;
-mod patient;
 mod problem;
 mod request_id;
 mod server;
@@ -18,7 +17,7 @@ mod upload;
 
 pub use bounds::OwnLimits;
 pub use error::EdgeError;
-pub use observe::seen;
+pub use observe::asked_by;
 pub use problem::problem;
 pub use request_id::RequestId;
 pub use server::Server;

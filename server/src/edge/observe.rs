@@ -26,7 +26,7 @@ const WENT_AWAY: u16 = 499;
 const NO_ROUTE: &str = "none";
 
 /// Says in the request's span who is asking, and in which roles.
-pub fn seen(principal: &str, roles: &str) {
+pub fn asked_by(principal: &str, roles: &str) {
     Span::current().record("principal", principal).record("roles", roles);
 }
 
@@ -111,7 +111,6 @@ struct Record {
     complete: bool,
     #[expect(dead_code, reason = "held for its drop")]
     in_flight: GoingOn,
-    #[expect(dead_code, reason = "held for its drop")]
     busy: Option<Busy>,
 }
 
@@ -158,7 +157,14 @@ impl HttpBody for Observed {
         // What is logged while a result streams belongs to its request.
         let span = this.record.span.clone();
         let _entered = span.enter();
+        let busy = this.record.busy.as_ref();
+        if let Some(busy) = busy {
+            busy.taken();
+        }
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        if let Some(busy) = busy {
+            busy.handed_over();
+        }
         match &frame {
             None => this.record.complete = true,
             Some(Ok(frame)) => {
