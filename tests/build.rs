@@ -11,6 +11,10 @@ fn main() {
     has("real_data", &data.join("customer"));
     has("seaweedfs", &venv.join("bin/weed"));
     has("python_readers", &venv.join("installed"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let openssl =
+        env::split_paths(&path).map(|folder| folder.join("openssl")).find(|it| it.exists());
+    has("openssl", &openssl.unwrap_or_else(|| PathBuf::from("/usr/bin/openssl")));
     println!("cargo::rustc-env=STEDI_TEST_DATA={}", data.display());
     println!("cargo::rustc-env=STEDI_TEST_VENV={}", venv.display());
 }

@@ -24,4 +24,7 @@ pub struct Problem {
     /// A stable word for programs. A client takes any, since a newer server may have more.
     #[schema(value_type = Code)]
     pub code: String,
+    /// The request, as the header `X-Request-Id` and the server's log name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }

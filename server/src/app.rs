@@ -8,6 +8,7 @@ use crate::config::{Config, ConfigError, LimitsConfig};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Landing, LandingError, LandingLimits};
 use crate::ledger::{LedgerError, SubjectKey};
+use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{Promotion, PromotionError};
 use crate::query::{
@@ -18,6 +19,8 @@ use crate::query::{
 /// Everything that runs on one lake.
 #[derive(Debug)]
 pub struct App {
+    /// What is counted and measured.
+    pub metrics: Metrics,
     /// The lake.
     pub lake: Lake,
     /// Its tables' declaration.
@@ -70,12 +73,21 @@ impl App {
     /// # Errors
     /// The first thing that is not as it must be.
     pub async fn open(config: &Config) -> Result<Self, AppError> {
+        Self::open_with(config, Metrics::new()).await
+    }
+
+    /// The same, counted in metrics that somebody else counts in too.
+    ///
+    /// # Errors
+    /// See [`App::open`].
+    pub async fn open_with(config: &Config, metrics: Metrics) -> Result<Self, AppError> {
         let files = match &config.pipeline.dir {
             Some(folder) => PipelineFiles::read(folder)?,
             None => PipelineFiles::built_in(),
         };
         let pipeline = Arc::new(Pipeline::load(&files, &config.pipeline.options).await?);
         let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
+        let lake = lake.with_metrics(metrics.clone());
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
         let limits = LandingLimits {
             record_bytes: config.landing.record_bytes,
@@ -95,7 +107,13 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
-        Ok(Self { lake, pipeline, landing, promotion, catalog, query, statements })
+        Ok(Self { metrics, lake, pipeline, landing, promotion, catalog, query, statements })
+    }
+
+    /// All metrics as they are now, in the text format of OpenMetrics.
+    pub fn metrics_text(&self) -> String {
+        self.metrics.usage(self.lake.sessions().usage());
+        self.metrics.text()
     }
 }
 

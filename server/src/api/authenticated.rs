@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal};
+use crate::edge::asked_by;
 
 /// Who is asking.
 pub(super) struct Authenticated(pub Principal);
@@ -25,9 +26,13 @@ impl FromRequestParts<ApiState> for Authenticated {
             return Err(AuthError::Missing.into());
         }
         match state.verifier.verify(token.trim()).await {
-            Ok(principal) => Ok(Self(principal)),
+            Ok(principal) => {
+                let roles: Vec<&str> = principal.roles.iter().map(|role| role.name()).collect();
+                asked_by(&principal.subject, &roles.join(","));
+                Ok(Self(principal))
+            }
             Err(error) => {
-                tracing::info!(path = parts.uri.path(), %error, "denied");
+                tracing::info!(%error, "denied");
                 Err(error.into())
             }
         }

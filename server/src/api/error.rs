@@ -1,13 +1,13 @@
 //! The one mapping of errors to HTTP: RFC 9457, without paths, secrets or plan texts.
 
-use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
 use super::document;
 use crate::auth::AuthError;
+use crate::edge::problem;
 use crate::query::{QueryError, StatementError};
 
 /// Why a request has no other answer.
@@ -84,6 +84,7 @@ impl ApiError {
             status: code.status(),
             detail: self.detail(),
             code: code.name().to_owned(),
+            request_id: None,
         }
     }
 
@@ -104,9 +105,8 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "request failed");
         }
-        let mut response = (status, Json(self.problem())).into_response();
+        let mut response = problem(code, self.detail());
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
             // RFC 6750, section 3.
             StatusCode::UNAUTHORIZED if code == Code::TokenMissing => {

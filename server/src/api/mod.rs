@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod health;
 mod limits;
+mod metrics;
 mod prefer;
 mod query_code;
 mod result;
@@ -18,5 +19,6 @@ mod state;
 mod statements;
 mod tables;
 
-pub use router::{openapi, router};
+pub use metrics::metrics_router;
+pub use router::{OWN_LIMITS, openapi, router};
 pub use state::ApiState;

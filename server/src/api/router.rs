@@ -17,13 +17,21 @@ use super::error::ApiError;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, limits, query_code, sql, statements, tables};
+use super::{docs, document, health, limits, metrics, query_code, sql, statements, tables};
+use crate::edge::OwnLimits;
+
+/// Routes that bound themselves; all others have the limits of the section `[http]`.
+pub const OWN_LIMITS: &[OwnLimits] = &[
+    OwnLimits { route: "/v1/sql", body: true, time: true },
+    OwnLimits { route: "/v1/statements", body: true, time: true },
+];
 
 fn routes() -> Routes {
     Routes::new()
         .open(routes!(health::alive), &[])
         .open(routes!(health::ready), &[])
         .open(routes!(document::openapi), &[])
+        .signed_in(&[], routes!(metrics::read), &[])
         .signed_in(&READERS, routes!(tables::list), &[])
         .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
         .signed_in(&READERS, routes!(sql::sql), &query_code::STATEMENT)

@@ -201,5 +201,6 @@ fn problem(outcome: Outcome) -> Problem {
         status,
         detail: outcome.detail,
         code: outcome.code,
+        request_id: None,
     }
 }

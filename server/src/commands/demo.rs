@@ -8,20 +8,21 @@ use std::time::Instant;
 use clap::Args;
 
 use super::demo_report::{self, Progress};
-use super::serve::{listen, serve};
+use super::serve::Listening;
 use super::stop::Stop;
 use super::{Common, Failure, Outcome};
 use crate::api::ApiState;
 use crate::app::{App, verifier};
 use crate::config::Config;
 use crate::landing::{LandingError, files_of};
+use crate::metrics::Metrics;
 use crate::sample::Sample;
 
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     #[command(flatten)]
-    common: Common,
+    pub common: Common,
     /// Your own data: a folder with customer, accelerometer and step_trainer, or the folders that
     /// your pipeline names
     #[arg(long, value_name = "DIR", conflicts_with_all = ["scale", "seed"])]
@@ -45,8 +46,7 @@ fn scale(text: &str) -> Result<f64, String> {
 }
 
 impl Demo {
-    pub async fn run(self) -> Outcome {
-        let config = self.common.config()?;
+    pub async fn run(self, config: Config) -> Outcome {
         if self.source.is_none() && config.pipeline.dir.is_some() {
             return Err("sample data is made for the built-in pipeline; name --source DIR".into());
         }
@@ -54,29 +54,30 @@ impl Demo {
             return Err(format!("--source {}: no such folder", folder.display()).into());
         }
         // Before the work, so that a port that is taken is known at once.
-        let listener = match self.exit {
+        let metrics = Metrics::new();
+        let listening = match self.exit {
             true => None,
-            false => Some(listen(config.listen).await?),
+            false => Some(Listening::bind(&config, &metrics).await?),
         };
         let mut stop = Stop::new()?;
         let app = tokio::select! {
-            app = self.work(&config) => app?,
+            app = self.work(&config, metrics) => app?,
             () = stop.told() => return Err("stopped".into()),
         };
-        match listener {
+        match listening {
             None => Ok(()),
-            Some(listener) => {
+            Some(listening) => {
                 let verifier = Arc::new(verifier(&config).await?);
-                demo_report::commands(&config, listener.local_addr()?)?;
-                serve(listener, ApiState { app: Arc::new(app), verifier }, stop).await
+                demo_report::commands(&config, &listening.url())?;
+                listening.serve(ApiState { app: Arc::new(app), verifier }, stop).await
             }
         }
     }
 
     /// Everything but serving.
-    async fn work(&self, config: &Config) -> Result<App, Failure> {
+    async fn work(&self, config: &Config, metrics: Metrics) -> Result<App, Failure> {
         let started = Instant::now();
-        let app = App::open(config).await?;
+        let app = App::open_with(config, metrics).await?;
         println!("lake at {}", app.lake.location());
 
         let folder = match &self.source {

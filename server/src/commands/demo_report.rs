@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -189,7 +188,7 @@ pub(super) async fn answer(app: &App, sql: &str) -> Outcome {
 }
 
 /// Addresses, tokens and commands to try.
-pub(super) fn commands(config: &Config, address: SocketAddr) -> Outcome {
+pub(super) fn commands(config: &Config, url: &str) -> Outcome {
     if config.auth.jwks.is_some() {
         return Ok(());
     }
@@ -201,9 +200,9 @@ pub(super) fn commands(config: &Config, address: SocketAddr) -> Outcome {
         println!("{}={}", role.name().to_uppercase(), key.sign(&claims)?);
     }
     println!("\nto try:");
-    println!("  curl http://{address}/readyz");
-    println!("  curl -H \"Authorization: Bearer $ANALYST\" http://{address}/v1/tables");
-    println!("  stedi --server http://{address} --token $ANALYST tables\n");
+    println!("  curl {url}/readyz");
+    println!("  curl -H \"Authorization: Bearer $ANALYST\" {url}/v1/tables");
+    println!("  stedi --server {url} --token $ANALYST tables\n");
     Ok(())
 }
 

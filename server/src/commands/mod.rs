@@ -2,6 +2,7 @@
 
 mod demo;
 mod demo_report;
+mod log;
 mod openapi;
 mod serve;
 mod stop;
@@ -10,11 +11,18 @@ mod token;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, LogConfig, LogFormat, Overrides};
+
+/// What a server logs where nobody says what.
+const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn";
+/// What the other commands log: they print what they do.
+const QUIET_LOG: &str = "warn";
+/// For work on threads of its own that nobody waits for any more.
+const ABANDONED: Duration = Duration::from_millis(500);
 
 /// The STEDI lakehouse.
 #[derive(Debug, Parser)]
@@ -59,18 +67,29 @@ struct Common {
     /// An option of the pipeline, for instance readings=since_consent
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
+    /// Form of the log on standard error: text or json [default: text]
+    #[arg(long, env = "STEDI_LOG_FORMAT", value_name = "FORMAT", value_parser = LogFormat::parse)]
+    log_format: Option<LogFormat>,
+    /// What is logged, for instance warn,stedi_server=debug
+    #[arg(long, env = "STEDI_LOG_FILTER", value_name = "FILTER")]
+    log_filter: Option<String>,
 }
 
 impl Common {
-    fn config(&self) -> Result<Config, crate::config::ConfigError> {
-        Config::load(Overrides {
+    /// The configuration; logs as it says from here on.
+    fn begin(&self, usual_log: &str) -> Result<Config, Failure> {
+        let config = Config::load(Overrides {
             file: self.config.clone(),
             storage: self.storage.clone(),
             state_dir: self.state_dir.clone(),
             listen: self.listen,
             pipeline: self.pipeline.clone(),
             options: self.options.clone(),
-        })
+            log_format: self.log_format,
+            log_filter: self.log_filter.clone(),
+        })?;
+        log::begin(&config.log, self.log_filter.as_deref(), usual_log)?;
+        Ok(config)
     }
 }
 
@@ -81,28 +100,39 @@ fn option(text: &str) -> Result<(String, String), String> {
 
 /// Runs a command; its error goes to standard error.
 pub fn run(cli: Cli) -> ExitCode {
-    let default = match cli.command {
-        Command::Demo(_) | Command::Openapi | Command::Token(_) => "warn",
-        Command::Serve(_) => "info,deltalake_core=warn,buoyant_kernel=warn",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let outcome = runtime.block_on(async {
-        match cli.command {
-            Command::Demo(demo) => demo.run().await,
-            Command::Openapi => openapi::run(),
-            Command::Serve(serve) => serve.run().await,
-            Command::Token(token) => token.run(),
-        }
-    });
-    match outcome {
+    match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.as_ref()),
     }
+}
+
+impl Command {
+    fn run(self) -> Outcome {
+        match self {
+            Command::Demo(demo) => {
+                let config = demo.common.begin(QUIET_LOG)?;
+                in_runtime(demo.run(config))
+            }
+            Command::Openapi => openapi::run(),
+            Command::Serve(serve) => {
+                let config = serve.common.begin(SERVE_LOG)?;
+                in_runtime(serve::run(config))
+            }
+            Command::Token(token) => {
+                log::begin(&LogConfig::default(), None, QUIET_LOG)?;
+                token.run()
+            }
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // A thread that is in the middle of a block of data must not hold up the end of the process;
+    // what it has not committed does not count.
+    runtime.shutdown_timeout(ABANDONED);
+    outcome
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

@@ -1,81 +1,99 @@
 //! `stedi-server serve`: the service.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::stop::Stop;
 use super::{Common, Outcome};
-use crate::api::{ApiState, router};
+use crate::api::{ApiState, OWN_LIMITS, metrics_router, router};
 use crate::app::{App, AppError, verifier};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
+use crate::edge::{EdgeError, Server};
+use crate::metrics::Metrics;
 
-/// How long requests may take to finish once the server is told to stop.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long leaving statements to others may take.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
-    common: Common,
+    pub common: Common,
 }
 
-impl Serve {
-    pub async fn run(self) -> Outcome {
-        let config = self.common.config()?;
-        let listener = listen(config.listen).await?;
-        let mut stop = Stop::new()?;
-        let state = tokio::select! {
-            state = open(&config) => state?,
-            () = stop.told() => return Ok(()),
-        };
-        serve(listener, state, stop).await
-    }
+pub(super) async fn run(config: Config) -> Outcome {
+    let metrics = Metrics::new();
+    let listening = Listening::bind(&config, &metrics).await?;
+    let mut stop = Stop::new()?;
+    let state = tokio::select! {
+        state = open(&config, metrics) => state?,
+        () = stop.told() => return Ok(()),
+    };
+    listening.serve(state, stop).await
 }
 
-async fn open(config: &Config) -> Result<ApiState, AppError> {
-    let app = Arc::new(App::open(config).await?);
+async fn open(config: &Config, metrics: Metrics) -> Result<ApiState, AppError> {
+    let app = Arc::new(App::open_with(config, metrics).await?);
     let verifier = Arc::new(verifier(config).await?);
     Ok(ApiState { app, verifier })
 }
 
-/// Takes the address, before any work is done for it.
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
+/// The addresses, taken before any work is done for them.
+pub(super) struct Listening {
+    service: Server,
+    /// For metrics alone.
+    metrics: Option<Server>,
 }
 
-/// Serves until SIGTERM or an interrupt, then lets requests finish for a while.
-pub(super) async fn serve(listener: TcpListener, state: ApiState, mut told: Stop) -> Outcome {
-    let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "serving the lake at {} on http://{}",
-        state.app.lake.location(),
-        listener.local_addr()?
-    )?;
-    out.flush()?;
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let mut stopped = stopping.clone();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
-        // An error would mean that the sender is gone, and with it whoever could stop the server.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    });
-    let mut server = tokio::spawn(async move { server.await });
-    tokio::select! {
-        outcome = &mut server => return Ok(outcome??),
-        () = told.told() => {}
+impl Listening {
+    pub async fn bind(config: &Config, metrics: &Metrics) -> Result<Self, EdgeError> {
+        let service = Server::bind(config.listen, &config.http, metrics.clone()).await?;
+        let own = match config.metrics.listen {
+            None => None,
+            Some(address) => {
+                let plain = HttpConfig { tls: None, ..config.http.clone() };
+                Some(Server::bind(address, &plain, metrics.clone()).await?)
+            }
+        };
+        Ok(Self { service, metrics: own })
     }
-    tracing::info!("stopping");
-    stop.send_replace(true);
-    match tokio::time::timeout(GRACE, server).await {
-        Ok(outcome) => Ok(outcome??),
-        Err(_) => {
-            tracing::warn!(seconds = GRACE.as_secs(), "requests did not finish in time");
-            Ok(())
+
+    /// Where the service listens, as a URL.
+    pub fn url(&self) -> String {
+        self.service.url()
+    }
+
+    /// Serves until SIGTERM or an interrupt, then lets requests finish for a while.
+    pub async fn serve(self, state: ApiState, mut told: Stop) -> Outcome {
+        let mut out = std::io::stdout();
+        writeln!(out, "serving the lake at {} on {}", state.app.lake.location(), self.url())?;
+        if let Some(metrics) = &self.metrics {
+            writeln!(out, "metrics on {}/metrics", metrics.url())?;
         }
+        out.flush()?;
+        let stop = CancellationToken::new();
+        let metrics = async {
+            if let Some(server) = self.metrics {
+                server.serve(metrics_router(state.clone()), &[], stop.cancelled()).await;
+            }
+        };
+        let service = self.service.serve(router(state.clone()), OWN_LIMITS, stop.cancelled());
+        let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
+        let signal = async {
+            told.told().await;
+            tracing::info!("stopping");
+            stop.cancel();
+            query.stop();
+        };
+        tokio::join!(service, metrics, signal, statements.keep_sweeping());
+        // What this server ran by itself is left to others, or to its next start.
+        if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
+            tracing::warn!("statements were not left in time; others take them over later");
+        }
+        Ok(())
     }
 }

@@ -21,4 +21,17 @@ pub enum ConfigError {
         /// Line, column and what is wrong there.
         message: String,
     },
+    /// A value that makes no sense.
+    #[error("configuration: {key}: {reason}")]
+    Value {
+        /// The key, with its section.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A value that makes no sense.
+pub(super) fn value(key: &'static str, reason: String) -> ConfigError {
+    ConfigError::Value { key, reason }
 }

@@ -4,10 +4,13 @@
 mod auth;
 mod error;
 mod file;
+mod http;
 mod lake;
 mod landing;
 mod limits;
+mod log;
 mod memory;
+mod metrics;
 mod pipeline;
 mod statements;
 
@@ -18,10 +21,13 @@ use serde::Deserialize;
 
 pub use auth::AuthConfig;
 pub use error::ConfigError;
+pub use http::{HttpConfig, TlsConfig};
 pub use lake::LakeConfig;
 pub use landing::LandingConfig;
 pub use limits::{LimitsConfig, RoleLimitsConfig};
+pub use log::{LogConfig, LogFormat};
 pub use memory::MemoryConfig;
+pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
 pub use statements::StatementsConfig;
 
@@ -49,6 +55,12 @@ pub struct Config {
     pub statements: StatementsConfig,
     /// Whose tokens are accepted.
     pub auth: AuthConfig,
+    /// How HTTP is served.
+    pub http: HttpConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
 }
 
 impl Default for Config {
@@ -64,6 +76,9 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             statements: StatementsConfig::default(),
             auth: AuthConfig::default(),
+            http: HttpConfig::default(),
+            log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }
@@ -83,13 +98,17 @@ pub struct Overrides {
     pub pipeline: Option<PathBuf>,
     /// See [`PipelineConfig::options`]; each wins over one of the file.
     pub options: Vec<(String, String)>,
+    /// See [`LogConfig::format`].
+    pub log_format: Option<LogFormat>,
+    /// See [`LogConfig::filter`].
+    pub log_filter: Option<String>,
 }
 
 impl Config {
     /// The configuration file, if one is named, with the overrides on top.
     ///
     /// # Errors
-    /// Names the file and what is wrong in it.
+    /// Names the file or key and what is wrong in it.
     pub fn load(overrides: Overrides) -> Result<Self, ConfigError> {
         let mut config = match &overrides.file {
             Some(file) => file::read(file)?,
@@ -100,6 +119,9 @@ impl Config {
         config.listen = overrides.listen.unwrap_or(config.listen);
         config.pipeline.dir = overrides.pipeline.or(config.pipeline.dir);
         config.pipeline.options.extend(overrides.options);
+        config.log.format = overrides.log_format.unwrap_or(config.log.format);
+        config.log.filter = overrides.log_filter.or(config.log.filter);
+        config.http.check()?;
         Ok(config)
     }
 

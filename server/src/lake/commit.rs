@@ -60,6 +60,7 @@ pub async fn commit(
     match try_commit(table, change).await {
         Ok(table) => {
             lake.cache.offer(&format!("{folder}/{}", table.name()), &table);
+            lake.metrics.commit(table.name());
             Ok(table)
         }
         Err(error) => {
@@ -68,12 +69,14 @@ pub async fn commit(
             if let Some(table) = lake.table(folder, name).await?
                 && holds(&table, &txns).await?
             {
+                lake.metrics.commit(name);
                 return Ok(table);
             }
-            Err(match conflict(&error) {
-                true => LakeError::Conflict { table: name.to_owned() },
-                false => LakeError::table(name)(error),
-            })
+            if conflict(&error) {
+                lake.metrics.conflict(name);
+                return Err(LakeError::Conflict { table: name.to_owned() });
+            }
+            Err(LakeError::table(name)(error))
         }
     }
 }

@@ -19,6 +19,7 @@ use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
 use super::share::SharePool;
+use crate::metrics::Usage;
 
 /// What plans may use.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct SessionLimits {
 pub struct Sessions {
     runtime: Arc<RuntimeEnv>,
     partitions: usize,
+    memory: usize,
+    spill: u64,
 }
 
 impl Sessions {
@@ -53,7 +56,18 @@ impl Sessions {
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        Ok(Self { runtime, partitions: limits.partitions })
+        let SessionLimits { memory, spill, partitions, .. } = *limits;
+        Ok(Self { runtime, partitions, memory, spill })
+    }
+
+    /// What all plans use at the moment.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            memory: self.runtime.memory_pool.reserved(),
+            memory_limit: self.memory,
+            spill: self.runtime.disk_manager.used_disk_space(),
+            spill_limit: self.spill,
+        }
     }
 
     /// A session without tables.

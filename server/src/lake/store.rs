@@ -11,6 +11,7 @@ use super::error::{LakeError, StoreFault};
 use super::location::Location;
 use super::probe;
 use super::session::{SessionLimits, Sessions};
+use crate::metrics::Metrics;
 
 /// The object that makes a folder a lake; it is never changed.
 const LAKE_FILE: &str = "system/lake.json";
@@ -25,6 +26,7 @@ pub struct Lake {
     pub(super) root: Path,
     pub(super) sessions: Sessions,
     pub(super) cache: Arc<TableCache>,
+    pub(super) metrics: Metrics,
 }
 
 impl Lake {
@@ -52,7 +54,7 @@ impl Lake {
         probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
         let cache = Arc::new(TableCache::new(limits.staleness));
-        let lake = Self { location, store, root, sessions, cache };
+        let lake = Self { location, store, root, sessions, cache, metrics: Metrics::new() };
         let form = serde_json::json!({ "format": "stedi lake 1" });
         lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
         Ok(lake)
@@ -70,6 +72,16 @@ impl Lake {
                 fault: StoreFault::NotReadBack,
             }),
         }
+    }
+
+    /// The same lake, counted in these metrics.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// What counts what is done with it.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Where the lake is.

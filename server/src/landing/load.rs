@@ -103,7 +103,9 @@ impl Landing {
             duplicate,
             "load"
         );
-        Ok(result(&table, tally, duplicate))
+        let result = result(&table, tally, duplicate);
+        self.lake.metrics().load(&result);
+        Ok(result)
     }
 
     /// Decodes on a thread of its own and writes data files as rows come.

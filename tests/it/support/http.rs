@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use stedi_server::api::{ApiState, router};
+use stedi_server::api::{ApiState, OWN_LIMITS, router};
 use stedi_server::app::{App, verifier};
 use stedi_server::auth::{LocalKey, Role};
 use stedi_server::config::Config;
-use tokio::net::TcpListener;
+use stedi_server::edge::Server;
 use tokio::task::JoinHandle;
 
 /// A server that ends with the test.
@@ -24,10 +24,11 @@ impl TestServer {
     pub async fn start(config: &Config) -> Self {
         let app = Arc::new(App::open(config).await.unwrap());
         let verifier = Arc::new(verifier(config).await.unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind(address, &config.http, app.metrics.clone()).await.unwrap();
+        let url = server.url();
         let service = router(ApiState { app, verifier });
-        let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        let task = tokio::spawn(server.serve(service, OWN_LIMITS, std::future::pending()));
         Self { url, config: config.clone(), http: Client::new(), task }
     }
 

@@ -1,0 +1,84 @@
+//! What the server counts and measures, for Prometheus. `docs/metrics.md` describes every name.
+
+mod edge;
+mod family;
+mod lake;
+mod statement;
+
+use std::sync::Arc;
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use edge::EdgeFamilies;
+use family::Book;
+use lake::LakeFamilies;
+use statement::StatementFamilies;
+
+pub use edge::Request;
+pub use lake::Usage;
+pub use statement::Outcome;
+
+/// The media type of [`Metrics::text`] (OpenMetrics 1.0).
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of one server; clones are cheap and count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    families: Arc<Families>,
+}
+
+#[derive(Debug)]
+struct Families {
+    book: Book,
+    edge: EdgeFamilies,
+    statement: StatementFamilies,
+    lake: LakeFamilies,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics of which nothing is counted yet.
+    pub fn new() -> Self {
+        let mut book = Book::new();
+        let edge = EdgeFamilies::register(&mut book);
+        let statement = StatementFamilies::register(&mut book);
+        let lake = LakeFamilies::register(&mut book);
+        Self { families: Arc::new(Families { book, edge, statement, lake }) }
+    }
+
+    /// All of them in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.families.book.registry);
+        text
+    }
+
+    /// The names of all of them. [`Metrics::text`] leaves out those of which nothing is counted yet.
+    pub fn names(&self) -> &[String] {
+        &self.families.book.names
+    }
+}
+
+/// Something that is going on: counted from the moment it is made until it is dropped.
+#[derive(Debug)]
+#[must_use = "it is counted only as long as this lives"]
+pub struct GoingOn(Gauge);
+
+impl GoingOn {
+    fn begin(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GoingOn {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

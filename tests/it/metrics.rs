@@ -1,0 +1,152 @@
+//! Metrics: who reads them, what they say, and that each is described.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use stedi_server::auth::Role;
+use stedi_server::metrics::{Metrics, Outcome, Request, Usage};
+
+use crate::support::{Service, TestLake, TestServer};
+
+const READING: &str = r#"{"user":"a@b.c","timeStamp":1655564444103,"x":1.0,"y":-1.0,"z":-1.0}"#;
+
+/// The value of a series, by its name and labels as they are served.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(it, _)| it == series));
+    line.and_then(|line| line.rsplit(' ').next()).map(|value| value.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admins_read_them_and_nobody_else() {
+    let lake = TestLake::new().await;
+    let server = TestServer::start(&lake.config).await;
+    assert_eq!(server.problem("/metrics", None).await, (401, "token_missing".to_owned()));
+    for role in [Role::Ingest, Role::Analyst, Role::Trainer] {
+        let token = server.token(role);
+        let refused = server.problem("/metrics", Some(&token)).await;
+        assert_eq!(refused, (403, "forbidden".to_owned()), "{role:?}");
+    }
+    let admin = server.token(Role::Admin);
+    let answer = server.get("/metrics", Some(&admin)).await;
+    let kind = answer.headers()["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    let text = answer.text().await.unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let labels = r#"method="GET",route="/metrics",status="403""#;
+    assert_eq!(value(&text, &format!("stedi_http_requests_total{{{labels}}}")), Some(3.0));
+    assert_eq!(value(&text, &format!("stedi_http_request_seconds_count{{{labels}}}")), Some(3.0));
+    assert_eq!(value(&text, r#"stedi_http_denied_total{code="forbidden"}"#), Some(3.0));
+    assert_eq!(value(&text, r#"stedi_http_denied_total{code="token_missing"}"#), Some(1.0));
+    assert_eq!(value(&text, "stedi_http_requests_in_flight"), Some(1.0), "this one");
+    assert!(value(&text, "stedi_http_connections").unwrap() >= 1.0);
+    let limit = lake.config.memory.pool_bytes as f64;
+    assert_eq!(value(&text, "stedi_memory_pool_limit_bytes"), Some(limit));
+    assert_eq!(value(&text, "stedi_memory_pool_used_bytes"), Some(0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_and_commits_are_counted() {
+    let lake = TestLake::new().await;
+    let table = "accelerometer_landing";
+    lake.load(table, format!("{READING}\n{{}}\n")).await;
+    lake.load(table, format!("{READING}\n{{}}\n")).await;
+    let text = lake.app.metrics_text();
+    let records = |outcome: &str| {
+        let labels = format!(r#"table="{table}",outcome="{outcome}""#);
+        value(&text, &format!("stedi_landing_records_total{{{labels}}}"))
+    };
+    assert_eq!(["accepted", "rejected", "duplicate"].map(records), [1.0, 1.0, 2.0].map(Some));
+    let commits = |table: &str| value(&text, &format!(r#"stedi_commits_total{{table="{table}"}}"#));
+    assert_eq!(commits(table), Some(1.0));
+    assert_eq!(commits("accelerometer_landing_rejected"), Some(1.0));
+    lake.promote().await;
+    let text = lake.app.metrics_text();
+    let commits = r#"stedi_commits_total{table="accelerometer_trusted"}"#;
+    assert_eq!(value(&text, commits), Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_their_own_needs_no_token_and_has_nothing_else() {
+    let service = Service::start("[metrics]\nlisten = '127.0.0.1:0'\n");
+    let metrics = service.metrics.clone().unwrap();
+    assert!(metrics.ends_with("/metrics"), "{metrics}");
+    assert!(!metrics.contains(service.address()), "{metrics}");
+    let answer = reqwest::get(&metrics).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("stedi_memory_pool_limit_bytes"));
+    let answer = reqwest::get(metrics.replace("/metrics", "/v1/tables")).await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["code"], "not_found");
+    // The service's own address asks for a token as ever.
+    let answer = reqwest::get(format!("{}/metrics", service.url)).await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(service.terminate(), Some(0));
+    assert!(reqwest::get(&metrics).await.is_err());
+}
+
+/// One of everything, so that every series is there.
+fn all() -> Metrics {
+    let metrics = Metrics::new();
+    let elapsed = Duration::from_millis(1);
+    metrics.request(&Request { method: "GET", route: "/", status: 200, elapsed });
+    metrics.denied("forbidden");
+    metrics.statement(Role::Analyst, Outcome::Succeeded, elapsed);
+    metrics.result("json", 1, 1);
+    metrics.commit("t");
+    metrics.conflict("t");
+    metrics.load(&stedi_openapi::LoadResult {
+        table: "t".to_owned(),
+        received: 1,
+        accepted: 1,
+        rejected: 0,
+        duplicate: 0,
+        suppressed: 0,
+        version: 1,
+        rejects: Vec::new(),
+        unknown_fields: BTreeMap::new(),
+    });
+    metrics.audited(1);
+    metrics.audit_failed();
+    metrics.table_cache_hit();
+    metrics.table_cache_miss();
+    metrics.usage(Usage { memory: 1, memory_limit: 1, spill: 1, spill_limit: 1 });
+    metrics
+}
+
+#[test]
+fn each_is_described_and_nothing_else_is() {
+    let page = include_str!("../../docs/metrics.md");
+    // Name → kind and labels, of the page's tables.
+    let described: BTreeMap<String, (String, String)> = page
+        .lines()
+        .filter(|line| line.starts_with("| `stedi_"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let kind = cells[2].split(',').next().unwrap().to_owned();
+            (cells[1].trim_matches('`').to_owned(), (kind, cells[3].replace(['`', ' '], "")))
+        })
+        .collect();
+    let metrics = all();
+    let mut names: Vec<&str> = metrics.names().iter().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(described.keys().map(String::as_str).collect::<Vec<_>>(), names);
+
+    let text = metrics.text();
+    for (name, (kind, labels)) in &described {
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(text.contains(&format!("# TYPE {family} {kind}\n")), "{name} is no {kind}: {text}");
+        let sample = match kind.as_str() {
+            "histogram" => format!("{name}_count"),
+            _ => name.clone(),
+        };
+        let found = text.lines().find_map(|line| line.strip_prefix(&sample));
+        let found = found.unwrap_or_else(|| panic!("{name} has no series in {text}"));
+        let found: Vec<&str> = found
+            .split(['{', ',', '}'])
+            .filter_map(|part| part.split_once("=\"").map(|(label, _)| label))
+            .collect();
+        assert_eq!(found.join(","), *labels, "labels of {name}");
+    }
+}

@@ -1,0 +1,87 @@
+//! `stedi-server serve` as a process of its own, with a configuration file.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use stedi_server::auth::{LocalKey, Role};
+use stedi_server::config::Config;
+use tempfile::TempDir;
+
+use super::{Running, server};
+
+/// A running service with a folder of its own.
+pub struct Service {
+    /// Where it says that it serves.
+    pub url: String,
+    /// Where it says that it serves metrics.
+    pub metrics: Option<String>,
+    running: Running,
+    folder: TempDir,
+}
+
+impl Service {
+    /// Starts it with the text of a configuration file.
+    pub fn start(config: &str) -> Self {
+        Self::start_with(config, |_| {})
+    }
+
+    /// The same, with further flags or variables.
+    pub fn start_with(config: &str, change: impl FnOnce(&mut Command)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stedi.toml");
+        std::fs::write(&file, config).unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let mut command = server();
+        command
+            .current_dir(folder.path())
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        change(&mut command);
+        let mut running = Running(command.spawn().unwrap());
+        let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+        let url = |line: Option<std::io::Result<String>>| {
+            let text = line.map(Result::unwrap).unwrap_or_else(|| {
+                panic!("{}", std::fs::read_to_string(folder.path().join("log")).unwrap())
+            });
+            text.rsplit(' ').next().unwrap().to_owned()
+        };
+        let address = url(lines.next());
+        let metrics = config.contains("[metrics]").then(|| url(lines.next()));
+        Self { url: address, metrics, running, folder }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").unwrap().1
+    }
+
+    /// Its lake's folder.
+    pub fn lake(&self) -> PathBuf {
+        self.folder.path().join(".stedi/lake")
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// A token of its local key.
+    pub fn token(&self, role: Role) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let rules = stedi_server::app::token_rules(&Config::default());
+        let claims = rules.claims("test", role, now, Duration::from_secs(600));
+        let key = LocalKey::open(&self.folder.path().join(".stedi/auth.key")).unwrap();
+        key.sign(&claims).unwrap()
+    }
+
+    /// SIGTERM, then the exit code.
+    pub fn terminate(self) -> Option<i32> {
+        self.running.terminate()
+    }
+}
