@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
-use stedi_openapi::{Health, Problem, TableList};
+use stedi_openapi::{Health, HistoryQuery, Problem, TableHistory, TableList};
 
 use crate::error::ClientError;
 
@@ -32,7 +32,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        let http = Client::builder().timeout(PATIENCE).build().map_err(|_| wrong())?;
+        let http = Client::builder().connect_timeout(PATIENCE).build().map_err(|_| wrong())?;
         Ok(Self { address: url, token: None, http })
     }
 
@@ -46,17 +46,38 @@ impl Server {
     /// # Errors
     /// If the server does not answer, or says why not.
     pub async fn tables(&self) -> Result<TableList, ClientError> {
-        self.get("/v1/tables").await
+        self.answer(self.request(Method::GET, &["v1", "tables"])).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
+    /// A page of a table's versions, newest first (`GET /v1/tables/{table}/history`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn history(
+        &self,
+        table: &str,
+        page: &HistoryQuery,
+    ) -> Result<TableHistory, ClientError> {
+        let path = ["v1", "tables", table, "history"];
+        self.answer(self.request(Method::GET, &path).query(page)).await
+    }
+
+    /// A request to a path, whose parts may hold anything.
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.address.clone();
-        url.set_path(path);
-        let mut request = self.http.get(url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+        url.set_path("");
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.clear().extend(path);
         }
+        let request = self.http.request(method, url).timeout(PATIENCE);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
         let answer = request.send().await.map_err(failed)?;
         if !answer.status().is_success() {
             let problem: Problem = answer.json().await.map_err(failed)?;
@@ -71,9 +92,7 @@ impl Server {
     /// If the server does not answer.
     pub async fn health(&self) -> Result<Health, ClientError> {
         let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
-        let mut url = self.address.clone();
-        url.set_path("/readyz");
-        let answer = self.http.get(url).send().await.map_err(failed)?;
+        let answer = self.request(Method::GET, &["readyz"]).send().await.map_err(failed)?;
         answer.json().await.map_err(failed)
     }
 

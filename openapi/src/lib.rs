@@ -2,12 +2,14 @@
 
 mod code;
 mod health;
+mod history;
 mod landing;
 mod problem;
 mod tables;
 
 pub use code::Code;
 pub use health::Health;
+pub use history::{HistoryQuery, TableHistory, TableVersion};
 pub use landing::{LoadResult, Reject};
 pub use problem::Problem;
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod forms;
 mod golden;
+mod history;
 mod house;
 mod keys;
 mod once;

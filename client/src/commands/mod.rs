@@ -1,6 +1,8 @@
 //! The subcommands of `stedi`.
 
+mod history;
 mod ready;
+mod show;
 mod tables;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the versions of a table: when, by whom, what changed.
+    History(history::History),
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
     /// Lists the tables that are there for you.
@@ -57,6 +61,7 @@ pub fn run(cli: Cli) -> ExitCode {
             None => server,
         };
         match cli.command {
+            Command::History(history) => history.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }

@@ -6,6 +6,8 @@ mod document;
 mod error;
 mod extract;
 mod health;
+mod history;
+mod moment;
 mod router;
 mod routes;
 mod state;

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, tables};
+use super::{docs, document, health, history, tables};
 
 fn routes() -> Routes {
     Routes::new()
@@ -26,6 +26,7 @@ fn routes() -> Routes {
         .open(routes!(document::openapi), &[])
         .signed_in(&READERS, routes!(tables::list), &[])
         .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
+        .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
 }
 
 /// The whole service.

@@ -3,18 +3,22 @@
 
 mod commit;
 mod error;
+mod history;
 mod location;
 mod object;
 mod probe;
 pub mod session;
 mod store;
 mod table;
+mod versions;
 mod write;
 
-pub use commit::{Change, Mode, commit};
+pub use commit::{Author, Change, Mode, commit};
 pub use error::LakeError;
+pub use history::Committed;
 pub use location::Location;
 pub use session::{SessionLimits, Sessions};
 pub use store::Lake;
 pub use table::{Columns, Table, TableStats};
+pub use versions::CommitTime;
 pub use write::{Writer, Written, write_all};

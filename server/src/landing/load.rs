@@ -13,7 +13,7 @@ use super::decode::Decoder;
 use super::decoding::{Decoded, Decoding, Tally};
 use super::error::LandingError;
 use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
-use crate::lake::{Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
+use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Pipeline, Source};
 
@@ -71,7 +71,7 @@ impl Landing {
     ///
     /// The content's SHA-256 is the load's marker: a `txn` action of the commits to both tables
     /// (Delta protocol, "Transaction Identifiers"). Content whose marker is in the landing table
-    /// was loaded before and is not loaded again. Rejects are committed first; the marker keeps
+    /// was loaded before and is not loaded again. The history of both tables names the author. Rejects are committed first; the marker keeps
     /// them single when a load is repeated that was interrupted between the two commits.
     ///
     /// # Errors
@@ -80,6 +80,7 @@ impl Landing {
         &self,
         table: &str,
         name: &str,
+        author: &Author,
         reader: R,
     ) -> Result<LoadResult, LandingError> {
         let source = self
@@ -90,7 +91,8 @@ impl Landing {
         let sequence = self.next_sequence();
         let (tally, rows, rejects) =
             self.write_files(source, &tables, name, sequence, reader).await?;
-        let load = Load { marker: format!("load:{}", hex::encode(tally.digest)), sequence };
+        let marker = format!("load:{}", hex::encode(tally.digest));
+        let load = Load { marker, sequence, author: author.clone() };
         let (table, duplicate) = match tally.received {
             0 => (tables.rows, false),
             _ => self.commit(tables, &load, rows, rejects).await?,
@@ -257,6 +259,7 @@ impl Landing {
 struct Load {
     marker: String,
     sequence: i64,
+    author: Author,
 }
 
 impl Load {
@@ -266,6 +269,7 @@ impl Load {
             written,
             // The sequence tells this load's commit from that of the same content by another.
             txns: vec![(self.marker.clone(), self.sequence)],
+            author: self.author.clone(),
             info: json!({ "operation": "load", "marker": self.marker, "load_sequence": self.sequence }),
         }
     }

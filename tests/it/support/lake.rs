@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
 use stedi_server::config::{Config, PipelineConfig};
+use stedi_server::lake::Author;
 use stedi_server::landing::files_of;
 use tempfile::TempDir;
 
@@ -54,7 +55,8 @@ impl TestLake {
 
     /// Loads a text into a landing table.
     pub async fn load(&self, table: &str, text: impl Into<Vec<u8>>) -> LoadResult {
-        let result = self.app.landing.load(table, "test.json", Cursor::new(text.into())).await;
+        let result =
+            self.app.landing.load(table, "test.json", &author(), Cursor::new(text.into())).await;
         adds_up(result.unwrap())
     }
 
@@ -65,8 +67,9 @@ impl TestLake {
             for path in files_of(&folder.join(&source.folder)).unwrap() {
                 let file = std::fs::File::open(&path).unwrap();
                 let name = path.file_name().unwrap().to_str().unwrap();
-                results
-                    .push(adds_up(self.app.landing.load(&source.name, name, file).await.unwrap()));
+                results.push(adds_up(
+                    self.app.landing.load(&source.name, name, &author(), file).await.unwrap(),
+                ));
             }
         }
         results
@@ -74,7 +77,7 @@ impl TestLake {
 
     /// Promotes everything; the mode of each table.
     pub async fn promote(&self) -> BTreeMap<String, &'static str> {
-        let runs = self.app.promotion.run(|_| {}).await.unwrap();
+        let runs = self.app.promotion.run(&author(), |_| {}).await.unwrap();
         runs.into_iter().map(|run| (run.table, run.mode)).collect()
     }
 
@@ -112,6 +115,11 @@ impl TestLake {
         }
         counts
     }
+}
+
+/// On whose behalf tests load and promote.
+pub fn author() -> Author {
+    Author::new("test")
 }
 
 /// What holds for every load, always.
