@@ -1,10 +1,15 @@
 //! A server and the calls that it answers.
 
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, RequestBuilder, Url};
+use futures::Stream;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Client, Method, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
-use stedi_openapi::{Health, HistoryQuery, Problem, TableHistory, TableList};
+use stedi_openapi::{
+    Health, HistoryQuery, LoadQuery, LoadResult, Problem, TableHistory, TableList,
+};
 
 use crate::error::ClientError;
 
@@ -12,6 +17,9 @@ use crate::error::ClientError;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of one chunk of an upload.
+const CHUNK: usize = 128 * 1024;
 
 /// A server at an address.
 #[derive(Clone, Debug)]
@@ -60,6 +68,30 @@ impl Server {
     ) -> Result<TableHistory, ClientError> {
         let path = ["v1", "tables", table, "history"];
         self.answer(self.request(Method::GET, &path).query(page)).await
+    }
+
+    /// Loads a content of JSON records into a landing table (`POST /v1/landing/{table}`), as it is
+    /// read; `length` where it is known before. There is no limit of time.
+    ///
+    /// # Errors
+    /// If the content cannot be read, the server does not answer, or says why not. Nothing is loaded
+    /// then, but where the answer alone was lost; the same content again is never loaded twice.
+    pub async fn load(
+        &self,
+        table: &str,
+        query: &LoadQuery,
+        content: impl Read + Send + 'static,
+        length: Option<u64>,
+    ) -> Result<LoadResult, ClientError> {
+        let body = Body::wrap_stream(chunks(content));
+        let path = ["v1", "landing", table];
+        let request = self.request(Method::POST, &path).query(query).timeout(Duration::MAX);
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = match length {
+            Some(length) => request.header(CONTENT_LENGTH, length),
+            None => request,
+        };
+        self.answer(request).await
     }
 
     /// A request to a path, whose parts may hold anything.
@@ -115,4 +147,20 @@ impl Server {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// What a reader gives, read on threads that may wait.
+fn chunks<R: Read + Send + 'static>(
+    reader: R,
+) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
+    futures::stream::try_unfold(reader, async |mut reader| {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; CHUNK];
+            let length = reader.read(&mut chunk)?;
+            chunk.truncate(length);
+            io::Result::Ok((chunk, reader))
+        });
+        let (chunk, reader) = read.await.map_err(io::Error::other)??;
+        Ok((!chunk.is_empty()).then_some((chunk, reader)))
+    })
 }

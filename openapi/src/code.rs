@@ -40,6 +40,7 @@ macro_rules! codes {
 
 codes! {
     Malformed 400 "malformed" "The request cannot be read: a parameter is missing, unknown, or not of its type."
+    BodyBroken 400 "body_broken" "The body broke off; nothing of it is loaded."
     TokenMissing 401 "token_missing" "There is no `Authorization: Bearer` header."
     TokenExpired 401 "token_expired" "The token was valid once."
     TokenInvalid 401 "token_invalid" "The token is not one that this server accepts."
@@ -47,8 +48,13 @@ codes! {
     NotFound 404 "not_found" "There is nothing at this path."
     TableNotFound 404 "table_not_found" "There is no such table, or none that the token's roles may see."
     MethodNotAllowed 405 "method_not_allowed" "The path is there, and does not take this method."
+    Conflict 409 "conflict" "Others kept changing the same thing; nothing was done."
+    BodyTooLarge 413 "body_too_large" "The body has more bytes than the server takes; nothing of it is used."
+    MediaTypeUnsupported 415 "media_type_unsupported" "The body is of a `Content-Type` that is not taken here."
+    EncodingUnsupported 415 "encoding_unsupported" "The body is in a `Content-Encoding` other than gzip and zstd."
     NotASelect 422 "not_a_select" "The statement is anything but one SELECT."
     Internal 500 "internal" "The server failed; its log says why."
+    Busy 503 "busy" "As much of this runs as may run at once."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
 }
 

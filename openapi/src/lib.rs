@@ -10,6 +10,6 @@ mod tables;
 pub use code::Code;
 pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
-pub use landing::{LoadResult, Reject};
+pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use problem::Problem;
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

@@ -19,7 +19,7 @@ async fn served() -> (TestLake, TestServer) {
     (lake, server)
 }
 
-fn numbers<'a>(versions: &'a Value, name: &str) -> Vec<Option<u64>> {
+fn numbers(versions: &Value, name: &str) -> Vec<Option<u64>> {
     versions.as_array().unwrap().iter().map(|version| version[name].as_u64()).collect()
 }
 

@@ -11,6 +11,7 @@ mod golden;
 mod history;
 mod house;
 mod keys;
+mod load_http;
 mod once;
 mod openapi;
 mod own_pipeline;

@@ -1,6 +1,7 @@
 //! The subcommands of `stedi`.
 
 mod history;
+mod load;
 mod ready;
 mod show;
 mod tables;
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Command {
     /// Shows the versions of a table: when, by whom, what changed.
     History(history::History),
+    /// Loads JSON records from files into a landing table.
+    Load(load::Load),
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
     /// Lists the tables that are there for you.
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> ExitCode {
         };
         match cli.command {
             Command::History(history) => history.run(&server, cli.format).await,
+            Command::Load(load) => load.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }

@@ -1,12 +1,14 @@
 //! The one mapping of errors to HTTP: RFC 9457, without paths, secrets or plan texts.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
 use crate::auth::AuthError;
+use crate::lake::LakeError;
+use crate::landing::LandingError;
 use crate::query::QueryError;
 
 /// Why a request has no other answer.
@@ -27,6 +29,18 @@ pub(super) enum ApiError {
     /// A page of the documentation cannot be made.
     #[error("documentation: {0}")]
     Document(String),
+    /// A `Content-Type` that is not taken.
+    #[error("the body may be {0}")]
+    MediaType(String),
+    /// A `Content-Encoding` that is not taken.
+    #[error("the body may be gzip, zstd, or neither")]
+    Encoding,
+    /// A task of the request came to no end.
+    #[error("task: {0}")]
+    Task(String),
+    /// A load.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -44,11 +58,19 @@ impl ApiError {
             Self::Auth(_) => Code::TokenInvalid,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::MediaType(_) => Code::MediaTypeUnsupported,
+            Self::Encoding => Code::EncodingUnsupported,
+            Self::Landing(LandingError::UnknownTable(_)) => Code::TableNotFound,
+            Self::Landing(LandingError::Read { .. }) => Code::BodyBroken,
+            Self::Landing(LandingError::TooLarge { .. }) => Code::BodyTooLarge,
+            Self::Landing(LandingError::Busy) => Code::Busy,
+            Self::Landing(LandingError::Lake(LakeError::Conflict { .. })) => Code::Conflict,
             Self::Query(QueryError::UnknownTable(_)) => Code::TableNotFound,
             Self::Query(QueryError::NotASelect) => Code::NotASelect,
-            Self::Query(QueryError::Statement(_) | QueryError::Lake(_)) | Self::Document(_) => {
-                Code::Internal
-            }
+            Self::Query(QueryError::Statement(_) | QueryError::Lake(_))
+            | Self::Landing(_)
+            | Self::Document(_)
+            | Self::Task(_) => Code::Internal,
         }
     }
 
@@ -58,6 +80,7 @@ impl ApiError {
             Code::Internal => {
                 "the request could not be carried out; the server's log says why".to_owned()
             }
+            Code::BodyBroken => "the body broke off; nothing of it is loaded".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -91,7 +114,12 @@ impl IntoResponse for ApiError {
                 headers.insert(WWW_AUTHENTICATE, invalid);
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+                let seconds = if code == Code::Busy { "2" } else { "10" };
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+            }
+            // RFC 9110, section 15.5.16.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if code == Code::EncodingUnsupported => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
             }
             _ => {}
         }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use axum::middleware::map_request;
 use axum::{Extension, Router};
 use stedi_openapi::Code;
 use utoipa::openapi::OpenApi;
@@ -14,10 +15,23 @@ use utoipa_axum::routes;
 
 use super::document::Document;
 use super::error::ApiError;
+use super::landing::LOADERS;
+use super::linger::linger;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, history, tables};
+use super::{docs, document, health, history, landing, tables};
+
+/// What a load can answer besides.
+const LOAD: [Code; 7] = [
+    Code::BodyBroken,
+    Code::TableNotFound,
+    Code::Conflict,
+    Code::BodyTooLarge,
+    Code::MediaTypeUnsupported,
+    Code::EncodingUnsupported,
+    Code::Busy,
+];
 
 fn routes() -> Routes {
     Routes::new()
@@ -27,6 +41,7 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(tables::list), &[])
         .signed_in(&READERS, routes!(tables::one), &[Code::TableNotFound])
         .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
+        .signed_in(&LOADERS, routes!(landing::load), &LOAD)
 }
 
 /// The whole service.
@@ -37,6 +52,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(Document(Arc::new(document))))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(map_request(linger))
         .with_state(state)
 }
 

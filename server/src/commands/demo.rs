@@ -15,7 +15,7 @@ use crate::api::ApiState;
 use crate::app::{App, verifier};
 use crate::config::Config;
 use crate::lake::Author;
-use crate::landing::{LandingError, files_of};
+use crate::landing::{Content, LandingError, files_of};
 use crate::sample::Sample;
 
 /// Flags of `demo`.
@@ -124,7 +124,9 @@ async fn load(app: &App, folder: &Path) -> Outcome {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
             progress.name(&name);
-            let result = app.landing.load(table, &name, &author(), progress.read(file)).await?;
+            let reader = progress.read(file);
+            let content = Content { name: name.clone(), reader, most: None };
+            let result = app.landing.load(table, content, &author()).await?;
             results.push((name, result));
         }
         Ok::<_, LandingError>(results)

@@ -10,7 +10,7 @@ use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
 use stedi_server::config::{Config, PipelineConfig};
 use stedi_server::lake::Author;
-use stedi_server::landing::files_of;
+use stedi_server::landing::{Content, files_of};
 use tempfile::TempDir;
 
 /// The rows of an answer as text; NULL is `NULL`.
@@ -55,9 +55,9 @@ impl TestLake {
 
     /// Loads a text into a landing table.
     pub async fn load(&self, table: &str, text: impl Into<Vec<u8>>) -> LoadResult {
-        let result =
-            self.app.landing.load(table, "test.json", &author(), Cursor::new(text.into())).await;
-        adds_up(result.unwrap())
+        let reader = Cursor::new(text.into());
+        let content = Content { name: "test.json".to_owned(), reader, most: None };
+        adds_up(self.app.landing.load(table, content, &author()).await.unwrap())
     }
 
     /// Loads the files of a folder with one folder per source.
@@ -65,11 +65,11 @@ impl TestLake {
         let mut results = Vec::new();
         for source in &self.app.pipeline.sources {
             for path in files_of(&folder.join(&source.folder)).unwrap() {
-                let file = std::fs::File::open(&path).unwrap();
-                let name = path.file_name().unwrap().to_str().unwrap();
-                results.push(adds_up(
-                    self.app.landing.load(&source.name, name, &author(), file).await.unwrap(),
-                ));
+                let reader = std::fs::File::open(&path).unwrap();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                let content = Content { name, reader, most: None };
+                let result = self.app.landing.load(&source.name, content, &author()).await;
+                results.push(adds_up(result.unwrap()));
             }
         }
         results
@@ -123,7 +123,7 @@ pub fn author() -> Author {
 }
 
 /// What holds for every load, always.
-fn adds_up(result: LoadResult) -> LoadResult {
+pub fn adds_up(result: LoadResult) -> LoadResult {
     let parts = result.accepted + result.rejected + result.duplicate + result.suppressed;
     assert_eq!(result.received, parts, "{result:?}");
     result

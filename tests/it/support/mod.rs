@@ -11,7 +11,7 @@ mod seaweed;
 pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
-pub use lake::{TestLake, author};
+pub use lake::{TestLake, adds_up, author};
 pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
