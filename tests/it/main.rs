@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a module per capability.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api_doc;
 mod auth;
 mod catalog;
 mod consent;
