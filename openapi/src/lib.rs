@@ -2,6 +2,7 @@
 
 mod code;
 mod health;
+mod history;
 mod landing;
 mod problem;
 mod sql;
@@ -10,7 +11,8 @@ mod tables;
 
 pub use code::Code;
 pub use health::Health;
-pub use landing::{LoadResult, Reject};
+pub use history::{HistoryQuery, TableHistory, TableVersion};
+pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use problem::Problem;
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};

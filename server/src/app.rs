@@ -92,6 +92,8 @@ impl App {
         let limits = LandingLimits {
             record_bytes: config.landing.record_bytes,
             ahead: Duration::from_secs(config.landing.ahead_hours.saturating_mul(3600)),
+            upload_bytes: config.landing.body_bytes,
+            loads_at_once: config.landing.loads_at_once,
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a module per capability.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api_doc;
 mod auth;
 mod catalog;
 mod consent;
@@ -9,8 +10,10 @@ mod demo;
 mod edge;
 mod forms;
 mod golden;
+mod history;
 mod house;
 mod keys;
+mod load_http;
 mod metrics;
 mod once;
 mod openapi;

@@ -2,13 +2,18 @@
 
 mod accept;
 mod authenticated;
+mod author;
 mod docs;
 mod document;
 mod error;
 mod extract;
 mod health;
+mod history;
+mod landing;
 mod limits;
+mod linger;
 mod metrics;
+mod moment;
 mod prefer;
 mod query_code;
 mod result;

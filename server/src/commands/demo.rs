@@ -14,7 +14,8 @@ use super::{Common, Failure, Outcome};
 use crate::api::ApiState;
 use crate::app::{App, verifier};
 use crate::config::Config;
-use crate::landing::{LandingError, files_of};
+use crate::lake::Author;
+use crate::landing::{Content, LandingError, files_of};
 use crate::metrics::Metrics;
 use crate::sample::Sample;
 
@@ -124,7 +125,9 @@ async fn load(app: &App, folder: &Path) -> Outcome {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
             progress.name(&name);
-            let result = app.landing.load(table, &name, progress.read(file)).await?;
+            let reader = progress.read(file);
+            let content = Content { name: name.clone(), reader, most: None };
+            let result = app.landing.load(table, content, &author()).await?;
             results.push((name, result));
         }
         Ok::<_, LandingError>(results)
@@ -139,13 +142,18 @@ async fn load(app: &App, folder: &Path) -> Outcome {
     Ok(())
 }
 
+/// What the history of the tables says about who did it.
+fn author() -> Author {
+    Author::new("demo")
+}
+
 fn unreadable(path: &Path, source: std::io::Error) -> LandingError {
     LandingError::Read { name: path.display().to_string(), source }
 }
 
 async fn promote(app: &App) -> Outcome {
     let progress = Progress::steps("promoting", app.pipeline.derived.len());
-    let runs = app.promotion.run(|run| progress.step(&run.table)).await?;
+    let runs = app.promotion.run(&author(), |run| progress.step(&run.table)).await?;
     progress.finish();
     demo_report::runs(&runs);
     Ok(())

@@ -12,7 +12,7 @@ mod service;
 pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
-pub use lake::TestLake;
+pub use lake::{TestLake, adds_up, author};
 pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
