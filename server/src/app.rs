@@ -7,6 +7,7 @@ use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, TokenRules, V
 use crate::config::{Config, ConfigError};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Landing, LandingError, LandingLimits};
+use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{Promotion, PromotionError};
@@ -27,6 +28,8 @@ pub struct App {
     pub catalog: Catalog,
     /// Statements are answered.
     pub query: Query,
+    /// What was done is recorded.
+    pub audit: Audit,
 }
 
 /// Why a server does not start.
@@ -44,6 +47,9 @@ pub enum AppError {
     /// The subject key.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The audit.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The keys of tokens.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -69,6 +75,8 @@ impl App {
         let pipeline = Arc::new(Pipeline::load(&files, &config.pipeline.options).await?);
         let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
+        let names = names(&lake, &pipeline);
+        let audit = Audit::open(&lake, &config.state_dir, audit_limits(config), names).await?;
         let limits = LandingLimits {
             record_bytes: config.landing.record_bytes,
             ahead: Duration::from_secs(config.landing.ahead_hours.saturating_mul(3600)),
@@ -79,7 +87,32 @@ impl App {
         promotion.create_tables().await?;
         let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline));
         let query = Query::new(lake.clone(), Arc::clone(&pipeline));
-        Ok(Self { lake, pipeline, landing, promotion, catalog, query })
+        Ok(Self { lake, pipeline, landing, promotion, catalog, query, audit })
+    }
+}
+
+/// What the audit keeps of a statement: names of tables, columns and functions.
+fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
+    let mut names = Vec::new();
+    for table in pipeline.tables().into_iter().chain([declared()]) {
+        names.push(table.name);
+        names.push(table.zone.name().to_owned());
+        names.extend(table.columns.into_iter().map(|column| column.name));
+    }
+    let state = lake.sessions().session().state();
+    names.extend(state.scalar_functions().keys().cloned());
+    names.extend(state.aggregate_functions().keys().cloned());
+    names.extend(state.window_functions().keys().cloned());
+    names
+}
+
+fn audit_limits(config: &Config) -> AuditLimits {
+    AuditLimits {
+        sync: config.audit.fsync,
+        flush: Duration::from_millis(config.audit.flush_ms),
+        batch_rows: config.audit.batch_rows,
+        journal_bytes: config.audit.journal_bytes,
+        denied_window: Duration::from_secs(config.audit.denied_seconds),
     }
 }
 

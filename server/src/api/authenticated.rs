@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use super::denied::Caller;
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal};
@@ -25,7 +26,12 @@ impl FromRequestParts<ApiState> for Authenticated {
             return Err(AuthError::Missing.into());
         }
         match state.verifier.verify(token.trim()).await {
-            Ok(principal) => Ok(Self(principal)),
+            Ok(principal) => {
+                if let Some(caller) = parts.extensions.get::<Caller>() {
+                    caller.is(&principal);
+                }
+                Ok(Self(principal))
+            }
             Err(error) => {
                 tracing::info!(path = parts.uri.path(), %error, "denied");
                 Err(error.into())

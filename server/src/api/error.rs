@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use stedi_openapi::Problem;
 
 use crate::auth::AuthError;
+use crate::ledger::audit::AuditError;
 use crate::query::QueryError;
 
 /// Why a request has no other answer.
@@ -21,10 +22,20 @@ pub(super) enum ApiError {
     /// The path is there, the method is not.
     #[error("this path does not take that method")]
     MethodNotAllowed,
+    /// A parameter of the query string.
+    #[error("{0}")]
+    Parameter(String),
+    /// The request cannot be recorded, or the audit not be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
 }
+
+/// The stable word of an error, as an extension of its response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub &'static str);
 
 impl ApiError {
     /// Status, stable word, and the text for the caller.
@@ -48,6 +59,14 @@ impl ApiError {
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", self.to_string())
             }
+            Self::Parameter(_) => (StatusCode::BAD_REQUEST, "bad_parameter", self.to_string()),
+            Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", internal.to_owned())
+            }
+            Self::Audit(_) => {
+                let detail = "requests cannot be recorded at the moment, so none is answered";
+                (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable", detail.to_owned())
+            }
             Self::Query(QueryError::UnknownTable(_)) => {
                 (StatusCode::NOT_FOUND, "table_not_found", self.to_string())
             }
@@ -64,7 +83,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code, detail) = self.parts();
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status == StatusCode::INTERNAL_SERVER_ERROR || code == "audit_unavailable" {
             tracing::error!(error = %self, "request failed");
         }
         let problem = Problem {
@@ -75,6 +94,7 @@ impl IntoResponse for ApiError {
             code: code.to_owned(),
         };
         let mut response = (status, Json(problem)).into_response();
+        response.extensions_mut().insert(Code(code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {

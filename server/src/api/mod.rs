@@ -1,8 +1,11 @@
 //! HTTP: thin handlers, one file per resource.
 
+mod audit;
 mod authenticated;
+mod denied;
 mod error;
 mod health;
+mod origin;
 mod router;
 mod state;
 mod tables;

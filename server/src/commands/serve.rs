@@ -17,6 +17,10 @@ use crate::config::Config;
 /// How long requests may take to finish once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// How long the audit may take to append its last records. What it does not append stays in its
+/// journal.
+const AUDIT_GRACE: Duration = Duration::from_millis(1500);
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -60,7 +64,9 @@ pub(super) async fn serve(listener: TcpListener, state: ApiState, mut told: Stop
     out.flush()?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut stopped = stopping.clone();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(async move {
+    let app = Arc::clone(&state.app);
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
         // An error would mean that the sender is gone, and with it whoever could stop the server.
         let _ = stopped.wait_for(|stop| *stop).await;
     });
@@ -71,7 +77,9 @@ pub(super) async fn serve(listener: TcpListener, state: ApiState, mut told: Stop
     }
     tracing::info!("stopping");
     stop.send_replace(true);
-    match tokio::time::timeout(GRACE, server).await {
+    let outcome = tokio::time::timeout(GRACE, server).await;
+    app.audit.close(AUDIT_GRACE).await;
+    match outcome {
         Ok(outcome) => Ok(outcome??),
         Err(_) => {
             tracing::warn!(seconds = GRACE.as_secs(), "requests did not finish in time");

@@ -1,6 +1,7 @@
 //! The configuration: flags win over environment, environment over the file, the file over
 //! defaults.
 
+mod audit;
 mod auth;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::AuditConfig;
 pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use landing::LandingConfig;
@@ -37,6 +39,8 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// Whose tokens are accepted.
     pub auth: AuthConfig,
+    /// How the audit is kept.
+    pub audit: AuditConfig,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             landing: LandingConfig::default(),
             memory: MemoryConfig::default(),
             auth: AuthConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }
