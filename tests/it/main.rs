@@ -1,6 +1,8 @@
 //! Integration tests: one binary, a module per capability.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
+mod audit_crash;
 mod auth;
 mod catalog;
 mod consent;

@@ -7,6 +7,7 @@ mod lake;
 mod proxy;
 mod python;
 mod seaweed;
+mod serving;
 
 pub use command::{Running, client, server};
 pub use http::TestServer;
@@ -15,6 +16,7 @@ pub use lake::TestLake;
 pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
+pub use serving::Serving;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

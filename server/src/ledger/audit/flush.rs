@@ -15,11 +15,14 @@ use super::journal::{self, Entry, Segment};
 use super::record::Row;
 use super::table;
 use super::writer::Message;
-use crate::lake::{Change, Lake, Mode, Table, Writer, commit};
+use crate::lake::{Change, Lake, LakeError, Mode, Table, Writer, commit};
 use crate::pipeline::Zone;
 
 /// The longest time between two attempts while the lake does not take records.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often a segment is tried again that others got in the way of.
+const ATTEMPTS: usize = 3;
 
 /// Somebody who waits for a flush.
 pub(super) type Waiting = oneshot::Sender<Result<(), AuditError>>;
@@ -90,14 +93,28 @@ impl Flusher {
         let (reply, ended) = oneshot::channel();
         self.journal.send(Message::Rotate(reply)).map_err(|_| AuditError::Closed)?;
         for number in ended.await.map_err(|_| AuditError::Closed)? {
-            let outcome = self.segment(number).await;
-            if outcome.is_err() {
-                // What became of it is for the log to say.
-                self.table = None;
-            }
-            outcome?;
+            self.try_segment(number).await?;
         }
         Ok(())
+    }
+
+    async fn try_segment(&mut self, number: u64) -> Result<(), AuditError> {
+        for _ in 1..ATTEMPTS {
+            match self.segment(number).await {
+                Err(AuditError::Lake(LakeError::Conflict { .. })) => self.table = None,
+                outcome => return self.settle(outcome),
+            }
+        }
+        let outcome = self.segment(number).await;
+        self.settle(outcome)
+    }
+
+    /// After an error it is for the log to say what is in the table.
+    fn settle(&mut self, outcome: Result<(), AuditError>) -> Result<(), AuditError> {
+        if outcome.is_err() {
+            self.table = None;
+        }
+        outcome
     }
 
     async fn segment(&mut self, number: u64) -> Result<(), AuditError> {
