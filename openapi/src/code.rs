@@ -80,6 +80,7 @@ codes! {
     Timeout 503 "timeout" "The request took longer than requests may."
     Stopping 503 "stopping" "The server is stopping."
     Busy 503 "busy" "As much of this runs as may run at once."
+    AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
 }
 

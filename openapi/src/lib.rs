@@ -1,5 +1,6 @@
 //! Wire types of the STEDI lakehouse: what goes over HTTP, written once for server and client.
 
+mod audit;
 mod code;
 mod health;
 mod history;
@@ -9,6 +10,9 @@ mod sql;
 mod statements;
 mod tables;
 
+pub use audit::{
+    AuditBreak, AuditChain, AuditJournalFault, AuditPage, AuditQuery, AuditRecord, AuditReport,
+};
 pub use code::Code;
 pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api_doc;
+mod audit;
+mod audit_crash;
 mod auth;
 mod catalog;
 mod consent;

@@ -10,6 +10,7 @@ use crate::auth::AuthError;
 use crate::edge::problem;
 use crate::lake::LakeError;
 use crate::landing::LandingError;
+use crate::ledger::audit::AuditError;
 use crate::query::{QueryError, StatementError};
 
 /// Why a request has no other answer.
@@ -48,6 +49,9 @@ pub(super) enum ApiError {
     /// A task of the request came to no end.
     #[error("task: {0}")]
     Task(String),
+    /// The request cannot be recorded, or the audit not be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A load.
     #[error(transparent)]
     Landing(#[from] LandingError),
@@ -93,6 +97,10 @@ impl ApiError {
                 StatementError::Query(error) => error.code(),
                 StatementError::Unreadable { .. } => Code::Internal,
             },
+            Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {
+                Code::Internal
+            }
+            Self::Audit(_) => Code::AuditUnavailable,
             Self::Document(_) => Code::Internal,
         }
     }
@@ -114,6 +122,9 @@ impl ApiError {
     fn detail(&self) -> String {
         match self.code() {
             Code::Internal => QueryError::INTERNAL.to_owned(),
+            Code::AuditUnavailable => {
+                "requests cannot be recorded at the moment, so none is answered".to_owned()
+            }
             Code::BodyBroken => "the body broke off; nothing of it is loaded".to_owned(),
             _ => self.to_string(),
         }
@@ -125,10 +136,11 @@ impl IntoResponse for ApiError {
         let code = self.code();
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status == StatusCode::INTERNAL_SERVER_ERROR || code == Code::AuditUnavailable {
             tracing::error!(error = %self, "request failed");
         }
         let mut response = problem(code, self.detail());
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         match status {
             // RFC 6750, section 3.

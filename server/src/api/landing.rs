@@ -11,12 +11,13 @@ use futures::StreamExt;
 use stedi_openapi::{LandingPath, LoadQuery, LoadResult};
 
 use super::authenticated::Authenticated;
-use super::author::author;
 use super::error::ApiError;
 use super::extract::{PathOf, QueryOf};
+use super::origin::Origin;
 use super::state::ApiState;
 use crate::auth::Role;
 use crate::landing::{Content, Feed, LandingError, feed};
+use crate::ledger::audit::{Action, Draft, End, Outcome};
 
 /// Who loads.
 pub(super) const LOADERS: [Role; 1] = [Role::Ingest];
@@ -70,6 +71,7 @@ pub(super) async fn load(
     Authenticated(principal): Authenticated,
     PathOf(LandingPath { table }): PathOf<LandingPath>,
     QueryOf(query): QueryOf<LoadQuery>,
+    origin: Origin,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<LoadResult>, ApiError> {
@@ -90,14 +92,29 @@ pub(super) async fn load(
         return Err(LandingError::TooLarge { bytes: most }.into());
     }
     let slot = state.app.landing.slot()?;
-    let author = author(&principal, &headers);
+    let author = origin.author(&principal);
+    let draft = Draft {
+        tables: [(table.clone(), None)].into(),
+        ..origin.draft(Action::Load, "POST /v1/landing/{table}", &principal)
+    };
+    let open = state.app.audit.begin(draft).await?;
     let (feed, reader) = feed();
     let content = Content { name, reader, most: Some(most) };
     let app = Arc::clone(&state.app);
     // A task of its own: if the caller goes away the load still ends properly, one way or the other.
     let load = tokio::spawn(async move {
         let _slot = slot;
-        app.landing.load(&table, content, &author).await
+        let loaded = app.landing.load(&table, content, &author).await;
+        let end = match &loaded {
+            Ok(result) => End {
+                rows_in: Some(result.accepted),
+                tables: Some([(table, Some(result.version))].into()),
+                ..End::ok()
+            },
+            Err(_) => End::other(Outcome::Failed, "load_failed"),
+        };
+        open.end(end).await?;
+        loaded.map_err(ApiError::from)
     });
     let sent = forward(body, feed, most).await;
     let loaded = load.await.map_err(|error| ApiError::Task(error.to_string()))?;

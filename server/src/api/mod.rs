@@ -1,8 +1,9 @@
 //! HTTP: thin handlers, one file per resource.
 
 mod accept;
+mod audit;
 mod authenticated;
-mod author;
+mod denied;
 mod docs;
 mod document;
 mod error;
@@ -14,8 +15,10 @@ mod limits;
 mod linger;
 mod metrics;
 mod moment;
+mod origin;
 mod prefer;
 mod query_code;
+mod recorded;
 mod result;
 mod router;
 mod routes;

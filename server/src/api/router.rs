@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use axum::middleware::map_request;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::{Extension, Router};
 use stedi_openapi::Code;
 use utoipa::openapi::OpenApi;
@@ -21,7 +21,8 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    docs, document, health, history, landing, limits, metrics, query_code, sql, statements, tables,
+    audit, denied, docs, document, health, history, landing, limits, metrics, query_code, sql,
+    statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -58,6 +59,8 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(statements::result), &query_code::RESULT)
         .signed_in(&READERS, routes!(statements::cancel), &[Code::StatementNotFound])
         .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
+        .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
+        .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
         .signed_in(&LOADERS, routes!(landing::load), &LOAD)
 }
 
@@ -70,6 +73,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(map_request(linger))
+        .layer(from_fn_with_state(state.clone(), denied::record))
         .with_state(state)
 }
 

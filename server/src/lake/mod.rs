@@ -16,7 +16,6 @@ mod table;
 mod versions;
 mod write;
 
-pub use cache::CacheCounts;
 pub use commit::{Author, Change, Mode, commit};
 pub use dialect::StatementDialect;
 pub use error::LakeError;

@@ -8,6 +8,7 @@ mod proxy;
 mod python;
 mod seaweed;
 mod service;
+mod serving;
 
 pub use command::{Running, client, server};
 pub use http::TestServer;
@@ -17,6 +18,7 @@ pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
 pub use service::Service;
+pub use serving::Serving;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
