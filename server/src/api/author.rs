@@ -1,16 +1,28 @@
 //! On whose behalf a request changes something.
 
-use axum::http::HeaderMap;
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 
 use crate::auth::Principal;
+use crate::edge::RequestId;
 use crate::lake::Author;
 
-/// Characters of a request's id.
-const LONGEST: usize = 64;
+/// The request's id, where the edge gave it one.
+pub(super) struct Requested(Option<String>);
 
-/// What the history says: the principal, and the request's id if it has one.
-pub(super) fn author(principal: &Principal, headers: &HeaderMap) -> Author {
-    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
-    let id = id.filter(|id| (1..=LONGEST).contains(&id.len()));
-    Author { who: principal.subject.clone(), request_id: id.map(str::to_owned) }
+impl<S: Send + Sync> FromRequestParts<S> for Requested {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<RequestId>().map(ToString::to_string)))
+    }
+}
+
+impl Requested {
+    /// What the history says about who did it.
+    pub fn author(self, principal: &Principal) -> Author {
+        Author { who: principal.subject.clone(), request_id: self.0 }
+    }
 }

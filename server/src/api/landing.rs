@@ -11,7 +11,7 @@ use futures::StreamExt;
 use stedi_openapi::{LandingPath, LoadQuery, LoadResult};
 
 use super::authenticated::Authenticated;
-use super::author::author;
+use super::author::Requested;
 use super::error::ApiError;
 use super::extract::{PathOf, QueryOf};
 use super::state::ApiState;
@@ -70,6 +70,7 @@ pub(super) async fn load(
     Authenticated(principal): Authenticated,
     PathOf(LandingPath { table }): PathOf<LandingPath>,
     QueryOf(query): QueryOf<LoadQuery>,
+    requested: Requested,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<LoadResult>, ApiError> {
@@ -90,7 +91,7 @@ pub(super) async fn load(
         return Err(LandingError::TooLarge { bytes: most }.into());
     }
     let slot = state.app.landing.slot()?;
-    let author = author(&principal, &headers);
+    let author = requested.author(&principal);
     let (feed, reader) = feed();
     let content = Content { name, reader, most: Some(most) };
     let app = Arc::clone(&state.app);

@@ -165,7 +165,7 @@ async fn every_error_is_a_problem() {
         http.post(url).header("content-type", kind).body(body).send()
     };
     let json = "application/json";
-    assert_eq!(problem(post("{", json).await.unwrap()).await, said(400, "bad_request"));
+    assert_eq!(problem(post("{", json).await.unwrap()).await, said(400, "malformed"));
     let wrong = post("1", "text/plain").await.unwrap();
     assert_eq!(problem(wrong).await, said(415, "unsupported_media_type"));
     let nowhere = http.get(format!("{}/nowhere", edge.url)).send().await.unwrap();
