@@ -19,6 +19,14 @@ pub enum ClientError {
     /// The server says why it does not do what was asked.
     #[error("{} ({})", .0.detail, .0.code)]
     Problem(Box<Problem>),
+    /// A file cannot be read.
+    #[error("{name}: {source}")]
+    File {
+        /// The file.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// An answer cannot be shown.
     #[error("the answer cannot be shown: {0}")]
     Show(#[from] serde_json::Error),

@@ -1,10 +1,15 @@
 //! A server and the calls that it answers.
 
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Url};
+use futures::Stream;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Client, Method, RequestBuilder, Url};
 use serde::de::DeserializeOwned;
-use stedi_openapi::{Health, Problem, TableList};
+use stedi_openapi::{
+    Health, HistoryQuery, LoadQuery, LoadResult, Problem, TableHistory, TableList,
+};
 
 use crate::error::ClientError;
 
@@ -12,6 +17,9 @@ use crate::error::ClientError;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of one chunk of an upload.
+const CHUNK: usize = 128 * 1024;
 
 /// A server at an address.
 #[derive(Clone, Debug)]
@@ -32,7 +40,7 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        let http = Client::builder().timeout(PATIENCE).build().map_err(|_| wrong())?;
+        let http = Client::builder().connect_timeout(PATIENCE).build().map_err(|_| wrong())?;
         Ok(Self { address: url, token: None, http })
     }
 
@@ -46,17 +54,62 @@ impl Server {
     /// # Errors
     /// If the server does not answer, or says why not.
     pub async fn tables(&self) -> Result<TableList, ClientError> {
-        self.get("/v1/tables").await
+        self.answer(self.request(Method::GET, &["v1", "tables"])).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
+    /// A page of a table's versions, newest first (`GET /v1/tables/{table}/history`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn history(
+        &self,
+        table: &str,
+        page: &HistoryQuery,
+    ) -> Result<TableHistory, ClientError> {
+        let path = ["v1", "tables", table, "history"];
+        self.answer(self.request(Method::GET, &path).query(page)).await
+    }
+
+    /// Loads a content of JSON records into a landing table (`POST /v1/landing/{table}`), as it is
+    /// read; `length` where it is known before. There is no limit of time.
+    ///
+    /// # Errors
+    /// If the content cannot be read, the server does not answer, or says why not. Nothing is loaded
+    /// then, but where the answer alone was lost; the same content again is never loaded twice.
+    pub async fn load(
+        &self,
+        table: &str,
+        query: &LoadQuery,
+        content: impl Read + Send + 'static,
+        length: Option<u64>,
+    ) -> Result<LoadResult, ClientError> {
+        let body = Body::wrap_stream(chunks(content));
+        let path = ["v1", "landing", table];
+        let request = self.request(Method::POST, &path).query(query).timeout(Duration::MAX);
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = match length {
+            Some(length) => request.header(CONTENT_LENGTH, length),
+            None => request,
+        };
+        self.answer(request).await
+    }
+
+    /// A request to a path, whose parts may hold anything.
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.address.clone();
-        url.set_path(path);
-        let mut request = self.http.get(url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+        url.set_path("");
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.clear().extend(path);
         }
+        let request = self.http.request(method, url).timeout(PATIENCE);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
         let answer = request.send().await.map_err(failed)?;
         if !answer.status().is_success() {
             let problem: Problem = answer.json().await.map_err(failed)?;
@@ -71,9 +124,7 @@ impl Server {
     /// If the server does not answer.
     pub async fn health(&self) -> Result<Health, ClientError> {
         let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
-        let mut url = self.address.clone();
-        url.set_path("/readyz");
-        let answer = self.http.get(url).send().await.map_err(failed)?;
+        let answer = self.request(Method::GET, &["readyz"]).send().await.map_err(failed)?;
         answer.json().await.map_err(failed)
     }
 
@@ -96,4 +147,20 @@ impl Server {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// What a reader gives, read on threads that may wait.
+fn chunks<R: Read + Send + 'static>(
+    reader: R,
+) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
+    futures::stream::try_unfold(reader, async |mut reader| {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; CHUNK];
+            let length = reader.read(&mut chunk)?;
+            chunk.truncate(length);
+            io::Result::Ok((chunk, reader))
+        });
+        let (chunk, reader) = read.await.map_err(io::Error::other)??;
+        Ok((!chunk.is_empty()).then_some((chunk, reader)))
+    })
 }

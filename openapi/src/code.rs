@@ -40,6 +40,7 @@ macro_rules! codes {
 
 codes! {
     Malformed 400 "malformed" "The request cannot be read: a parameter is missing, unknown, or not of its type."
+    BodyBroken 400 "body_broken" "The body broke off; nothing of it is loaded."
     TokenMissing 401 "token_missing" "There is no `Authorization: Bearer` header."
     TokenExpired 401 "token_expired" "The token was valid once."
     TokenInvalid 401 "token_invalid" "The token is not one that this server accepts."
@@ -52,9 +53,11 @@ codes! {
     BodyTimeout 408 "body_timeout" "The rest of the body did not come in time."
     TimeLimit 408 "statement_timeout" "The statement took longer than its role's time limit."
     NotDone 409 "statement_not_done" "The statement has no result yet, or has failed or been cancelled."
-    TooLarge 413 "body_too_large" "The body is larger than it may be."
+    Conflict 409 "conflict" "Others kept changing the same thing; nothing was done."
+    BodyTooLarge 413 "body_too_large" "The body has more bytes than the server takes; nothing of it is used."
     StatementTooLong 413 "statement_too_long" "The text of the statement is longer than its role may send."
     UnsupportedMediaType 415 "unsupported_media_type" "The body has a content type, or an encoding, that this path does not take."
+    EncodingUnsupported 415 "encoding_unsupported" "The body is in a `Content-Encoding` other than gzip and zstd."
     NotASelect 422 "not_a_select" "The statement is anything but a SELECT, or EXPLAIN of one."
     StatementEmpty 422 "statement_empty" "There is no statement."
     StatementTooDeep 422 "statement_too_deep" "The statement is nested, or chains operators, deeper than its role may."
@@ -69,13 +72,15 @@ codes! {
     RowLimit 422 "too_many_rows" "The result has more rows than its role may ask for."
     ByteLimit 422 "too_many_bytes" "The result has more bytes than its role may ask for."
     Cancelled 422 "cancelled" "The statement was cancelled."
+    KeyReused 422 "idempotency_key_reused" "The `Idempotency-Key` was used with another body."
     QueueFull 429 "too_many_statements" "Too many statements wait already."
     NoTurn 429 "no_turn" "The statement waited for its turn too long."
-    KeyReused 422 "idempotency_key_reused" "The `Idempotency-Key` was used with another body."
     HeadersTooLarge 431 "headers_too_large" "The head of the request is larger than it may be."
     Internal 500 "internal" "The server failed; its log says why."
     Timeout 503 "timeout" "The request took longer than requests may."
     Stopping 503 "stopping" "The server is stopping."
+    Busy 503 "busy" "As much of this runs as may run at once."
+    AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
 }
 

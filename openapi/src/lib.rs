@@ -1,16 +1,22 @@
 //! Wire types of the STEDI lakehouse: what goes over HTTP, written once for server and client.
 
+mod audit;
 mod code;
 mod health;
+mod history;
 mod landing;
 mod problem;
 mod sql;
 mod statements;
 mod tables;
 
+pub use audit::{
+    AuditBreak, AuditChain, AuditJournalFault, AuditPage, AuditQuery, AuditRecord, AuditReport,
+};
 pub use code::Code;
 pub use health::Health;
-pub use landing::{LoadResult, Reject};
+pub use history::{HistoryQuery, TableHistory, TableVersion};
+pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use problem::Problem;
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};

@@ -31,14 +31,26 @@ pub struct TableInfo {
     /// `landing`, `trusted` or `curated`.
     #[schema(example = "curated")]
     pub zone: String,
+    /// What its rows are, where the pipeline says it.
+    #[schema(example = "customers whose latest record has a research consent")]
+    pub description: Option<String>,
     /// The columns that are there for the caller.
     pub columns: Vec<ColumnInfo>,
     /// The newest Delta version.
     #[schema(example = 7)]
     pub version: u64,
+    /// When that version was made, in epoch milliseconds; `null` where its commit is cleaned up.
+    #[schema(example = 1655564444103_i64)]
+    pub timestamp: Option<i64>,
+    /// The same moment (RFC 3339).
+    #[schema(example = "2022-06-18T15:00:44.103Z")]
+    pub time: Option<String>,
     /// Rows of that version.
     #[schema(example = 40981)]
     pub rows: u64,
+    /// Its data files.
+    #[schema(example = 3)]
+    pub files: u64,
     /// Bytes of its data files.
     #[schema(example = 1250337)]
     pub bytes: u64,

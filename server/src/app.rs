@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, TokenRules, Verifier};
+use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
 use crate::config::{Config, ConfigError, LimitsConfig};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Landing, LandingError, LandingLimits};
+use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
@@ -35,6 +36,8 @@ pub struct App {
     pub query: Query,
     /// Statements run by themselves.
     pub statements: Statements,
+    /// What was done is recorded.
+    pub audit: Audit,
 }
 
 /// Why a server does not start.
@@ -52,6 +55,9 @@ pub enum AppError {
     /// The subject key.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The audit.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The keys of tokens.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -89,16 +95,20 @@ impl App {
         let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
         let lake = lake.with_metrics(metrics.clone());
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
+        let names = names(&lake, &pipeline);
+        let audit = Audit::open(&lake, &config.state_dir, audit_limits(config), names).await?;
         let limits = LandingLimits {
             record_bytes: config.landing.record_bytes,
             ahead: Duration::from_secs(config.landing.ahead_hours.saturating_mul(3600)),
+            upload_bytes: config.landing.body_bytes,
+            loads_at_once: config.landing.loads_at_once,
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
         landing.create_tables().await?;
         promotion.create_tables().await?;
-        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), Vec::new());
-        let limits = statement_limits(&config.limits);
+        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), vec![declared()]);
+        let limits = statement_limits(&config.limits, metrics.clone());
         let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
         let rules = StatementsRules {
             keep: Duration::from_secs(config.statements.keep_seconds),
@@ -107,13 +117,38 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
-        Ok(Self { metrics, lake, pipeline, landing, promotion, catalog, query, statements })
+        Ok(Self { metrics, lake, pipeline, landing, promotion, catalog, query, statements, audit })
     }
 
     /// All metrics as they are now, in the text format of OpenMetrics.
     pub fn metrics_text(&self) -> String {
         self.metrics.usage(self.lake.sessions().usage());
         self.metrics.text()
+    }
+}
+
+/// What the audit keeps of a statement: names of tables, columns and functions.
+fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
+    let mut names = Vec::new();
+    for table in pipeline.tables().into_iter().chain([declared()]) {
+        names.push(table.name);
+        names.push(table.zone.name().to_owned());
+        names.extend(table.columns.into_iter().map(|column| column.name));
+    }
+    let state = lake.sessions().session().state();
+    names.extend(state.scalar_functions().keys().cloned());
+    names.extend(state.aggregate_functions().keys().cloned());
+    names.extend(state.window_functions().keys().cloned());
+    names
+}
+
+fn audit_limits(config: &Config) -> AuditLimits {
+    AuditLimits {
+        sync: config.audit.fsync,
+        flush: Duration::from_millis(config.audit.flush_ms),
+        batch_rows: config.audit.batch_rows,
+        journal_bytes: config.audit.journal_bytes,
+        denied_window: Duration::from_secs(config.audit.denied_seconds),
     }
 }
 
@@ -127,13 +162,13 @@ fn session_limits(config: &Config) -> SessionLimits {
     }
 }
 
-fn statement_limits(config: &LimitsConfig) -> Limits {
+fn statement_limits(config: &LimitsConfig, metrics: Metrics) -> Limits {
     let queue = QueueLimits {
         at_once: config.statements_at_once,
         queued: config.queued,
         wait: Duration::from_secs(config.queue_seconds),
     };
-    Limits::new(queue, |role| {
+    let of = |role: Role| {
         let own = config.roles.get(role.name()).cloned().unwrap_or_default();
         StatementLimits {
             text: Bounds { bytes: own.statement_bytes, nesting: own.nesting, chain: own.chain },
@@ -144,7 +179,8 @@ fn statement_limits(config: &LimitsConfig) -> Limits {
             memory: own.memory_bytes,
             at_once: own.statements_at_once,
         }
-    })
+    };
+    Limits::new(queue, of, metrics)
 }
 
 /// What the server asks of a token.

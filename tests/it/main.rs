@@ -1,6 +1,9 @@
 //! Integration tests: one binary, a module per capability.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api_doc;
+mod audit;
+mod audit_crash;
 mod auth;
 mod catalog;
 mod consent;
@@ -9,9 +12,11 @@ mod demo;
 mod edge;
 mod forms;
 mod golden;
+mod history;
 mod hostile;
 mod house;
 mod keys;
+mod load_http;
 mod metrics;
 mod once;
 mod openapi;

@@ -105,6 +105,7 @@ fn all() -> Metrics {
         suppressed: 0,
         version: 1,
         rejects: Vec::new(),
+        revocations: Vec::new(),
         unknown_fields: BTreeMap::new(),
     });
     metrics.audited(1);

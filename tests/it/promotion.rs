@@ -6,7 +6,7 @@ use serde_json::Value;
 use stedi_server::app::App;
 
 use crate::golden::since_consent;
-use crate::support::{TestLake, fixture};
+use crate::support::{TestLake, author, fixture};
 
 const DERIVED: [(&str, &str); 5] = [
     ("trusted", "customer_trusted"),
@@ -62,7 +62,7 @@ async fn nothing_changed_no_commit() {
     lake.load_folder(&fixture()).await;
     // Also not after a restart.
     let again = App::open(&lake.config).await.unwrap();
-    let runs = again.promotion.run(|_| {}).await.unwrap();
+    let runs = again.promotion.run(&author(), |_| {}).await.unwrap();
     for run in runs {
         assert_eq!((run.mode, run.version), ("nothing", 1), "{}", run.table);
     }
@@ -84,10 +84,10 @@ async fn another_option_is_another_definition() {
     let mut config = lake.config.clone();
     config.pipeline = since_consent();
     let since = App::open(&config).await.unwrap();
-    let runs = since.promotion.run(|_| {}).await.unwrap();
+    let runs = since.promotion.run(&author(), |_| {}).await.unwrap();
     assert!(runs.iter().all(|run| run.mode == "rebuild"), "{runs:?}");
     assert_eq!(lake.counts(DERIVED.map(|(_, table)| table)).await, [6, 4, 3, 3, 2]);
-    let runs = since.promotion.run(|_| {}).await.unwrap();
+    let runs = since.promotion.run(&author(), |_| {}).await.unwrap();
     assert!(runs.iter().all(|run| run.mode == "nothing"), "{runs:?}");
 }
 
@@ -101,10 +101,11 @@ async fn promotions_at_the_same_moment_all_end_well() {
             r#"{{"email":"new{round}@b","lastUpdateDate":1,"shareWithResearchAsOfDate":1}}"#
         );
         lake.load("customer_landing", record).await;
+        let author = author();
         let runs = futures::join!(
-            lake.app.promotion.run(|_| {}),
-            other.promotion.run(|_| {}),
-            lake.app.promotion.run(|_| {})
+            lake.app.promotion.run(&author, |_| {}),
+            other.promotion.run(&author, |_| {}),
+            lake.app.promotion.run(&author, |_| {})
         );
         for outcome in [runs.0, runs.1, runs.2] {
             outcome.unwrap();

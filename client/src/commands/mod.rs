@@ -1,6 +1,9 @@
 //! The subcommands of `stedi`.
 
+mod history;
+mod load;
 mod ready;
+mod show;
 mod tables;
 
 use std::process::ExitCode;
@@ -27,6 +30,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the versions of a table: when, by whom, what changed.
+    History(history::History),
+    /// Loads JSON records from files into a landing table.
+    Load(load::Load),
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
     /// Lists the tables that are there for you.
@@ -57,6 +64,8 @@ pub fn run(cli: Cli) -> ExitCode {
             None => server,
         };
         match cli.command {
+            Command::History(history) => history.run(&server, cli.format).await,
+            Command::Load(load) => load.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }

@@ -1,10 +1,9 @@
 //! `stedi tables`: what there is.
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use stedi_client::{ClientError, Server};
 
-use super::Format;
+use super::{Format, show};
 
 /// Flags of `tables`.
 #[derive(Debug, Args)]
@@ -21,16 +20,8 @@ impl Tables {
         });
         match format {
             Format::Json => println!("{}", serde_json::to_string_pretty(&list)?),
-            // Names of zones and tables hold nothing that would need quotes.
-            Format::Csv => {
-                println!("{}", header.join(","));
-                rows.for_each(|row| println!("{}", row.join(",")));
-            }
-            Format::Table => {
-                let mut table = Table::new();
-                table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
-                println!("{table}");
-            }
+            Format::Csv => show::csv(header, rows),
+            Format::Table => show::columns(header, rows),
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use super::denied::Caller;
 use super::error::ApiError;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal};
@@ -29,6 +30,9 @@ impl FromRequestParts<ApiState> for Authenticated {
             Ok(principal) => {
                 let roles: Vec<&str> = principal.roles.iter().map(|role| role.name()).collect();
                 asked_by(&principal.subject, &roles.join(","));
+                if let Some(caller) = parts.extensions.get::<Caller>() {
+                    caller.is(&principal);
+                }
                 Ok(Self(principal))
             }
             Err(error) => {

@@ -13,8 +13,10 @@ use utoipa::openapi::{OpenApi, Paths, Server, Tag};
 pub(super) const BEARER: &str = "token";
 
 /// What a group of routes is about.
-const TAGS: [(&str, &str); 3] = [
+const TAGS: [(&str, &str); 5] = [
+    ("audit", "What was done, by whom, and whether that record is whole."),
     ("sql", "Statements over the tables that a role sees, and what they may take."),
+    ("landing", "Records come in."),
     ("tables", "What there is: tables with their columns, versions and lineage."),
     ("service", "Whether the service lives and is ready, and its description."),
 ];

@@ -1,6 +1,6 @@
 //! The one mapping of errors to HTTP: RFC 9457, without paths, secrets or plan texts.
 
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
@@ -8,6 +8,9 @@ use stedi_openapi::{Code, Problem};
 use super::document;
 use crate::auth::AuthError;
 use crate::edge::problem;
+use crate::lake::LakeError;
+use crate::landing::LandingError;
+use crate::ledger::audit::AuditError;
 use crate::query::{QueryError, StatementError};
 
 /// Why a request has no other answer.
@@ -37,6 +40,21 @@ pub(super) enum ApiError {
     /// A page of the documentation cannot be made.
     #[error("documentation: {0}")]
     Document(String),
+    /// A `Content-Type` that is not taken.
+    #[error("the body may be {0}")]
+    MediaType(String),
+    /// A `Content-Encoding` that is not taken.
+    #[error("the body may be gzip, zstd, or neither")]
+    Encoding,
+    /// A task of the request came to no end.
+    #[error("task: {0}")]
+    Task(String),
+    /// The request cannot be recorded, or the audit not be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A load.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -57,8 +75,16 @@ impl ApiError {
             Self::Auth(_) => Code::TokenInvalid,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::MediaType(_) => Code::UnsupportedMediaType,
+            Self::Encoding => Code::EncodingUnsupported,
+            Self::Landing(LandingError::UnknownTable(_)) => Code::TableNotFound,
+            Self::Landing(LandingError::Read { .. }) => Code::BodyBroken,
+            Self::Landing(LandingError::TooLarge { .. }) => Code::BodyTooLarge,
+            Self::Landing(LandingError::Busy) => Code::Busy,
+            Self::Landing(LandingError::Lake(LakeError::Conflict { .. })) => Code::Conflict,
+            Self::Landing(_) | Self::Task(_) => Code::Internal,
             Self::NotAcceptable => Code::NotAcceptable,
-            Self::TooLarge(_) => Code::TooLarge,
+            Self::TooLarge(_) => Code::BodyTooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
             Self::Query(error) => error.code(),
             Self::Statement(error) => match error {
@@ -71,6 +97,10 @@ impl ApiError {
                 StatementError::Query(error) => error.code(),
                 StatementError::Unreadable { .. } => Code::Internal,
             },
+            Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {
+                Code::Internal
+            }
+            Self::Audit(_) => Code::AuditUnavailable,
             Self::Document(_) => Code::Internal,
         }
     }
@@ -92,6 +122,10 @@ impl ApiError {
     fn detail(&self) -> String {
         match self.code() {
             Code::Internal => QueryError::INTERNAL.to_owned(),
+            Code::AuditUnavailable => {
+                "requests cannot be recorded at the moment, so none is answered".to_owned()
+            }
+            Code::BodyBroken => "the body broke off; nothing of it is loaded".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -102,10 +136,11 @@ impl IntoResponse for ApiError {
         let code = self.code();
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status == StatusCode::INTERNAL_SERVER_ERROR || code == Code::AuditUnavailable {
             tracing::error!(error = %self, "request failed");
         }
         let mut response = problem(code, self.detail());
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         match status {
             // RFC 6750, section 3.
@@ -117,7 +152,12 @@ impl IntoResponse for ApiError {
                 headers.insert(WWW_AUTHENTICATE, invalid);
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+                let seconds = if code == Code::Busy { "2" } else { "10" };
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+            }
+            // RFC 9110, section 15.5.16.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if code == Code::EncodingUnsupported => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"));
             }
             StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -1,16 +1,24 @@
 //! HTTP: thin handlers, one file per resource.
 
 mod accept;
+mod audit;
 mod authenticated;
+mod denied;
 mod docs;
 mod document;
 mod error;
 mod extract;
 mod health;
+mod history;
+mod landing;
 mod limits;
+mod linger;
 mod metrics;
+mod moment;
+mod origin;
 mod prefer;
 mod query_code;
+mod recorded;
 mod result;
 mod router;
 mod routes;

@@ -7,7 +7,7 @@ pub(super) const STATEMENT: [Code; 24] = [
     Code::TableNotFound,
     Code::NotAcceptable,
     Code::TimeLimit,
-    Code::TooLarge,
+    Code::BodyTooLarge,
     Code::StatementTooLong,
     Code::UnsupportedMediaType,
     Code::NotASelect,
@@ -32,7 +32,7 @@ pub(super) const STATEMENT: [Code; 24] = [
 
 /// The problems of asking for a statement that runs by itself.
 pub(super) const ASKED: [Code; 13] = [
-    Code::TooLarge,
+    Code::BodyTooLarge,
     Code::StatementTooLong,
     Code::UnsupportedMediaType,
     Code::NotASelect,

@@ -9,6 +9,7 @@ use http_body_util::StreamBody;
 use tokio::sync::mpsc::Receiver;
 
 use super::error::ApiError;
+use super::recorded::Recorded;
 use crate::query::{Answer, Format, Part, QueryError};
 
 /// A result that broke after its first bytes; the connection ends with it.
@@ -18,19 +19,36 @@ struct Broken;
 
 /// What comes next.
 enum Next {
-    Bytes(Bytes, Receiver<Part>),
-    More(Receiver<Part>),
+    Bytes(Bytes, u64, Rest),
+    More(Rest),
     Trailers(&'static str),
     Done,
 }
 
-/// The body of an answer.
-pub(super) fn body(answer: Answer, format: Format) -> Body {
+/// The rest of an answer, and the record of its statement.
+struct Rest {
+    parts: Receiver<Part>,
+    recorded: Recorded,
+}
+
+/// The body of an answer. It is recorded before its first byte, or with its end if that is there
+/// already.
+pub(super) async fn body(
+    answer: Answer,
+    format: Format,
+    mut recorded: Recorded,
+) -> Result<Body, ApiError> {
     match answer {
-        Answer::Whole(bytes, _) => Body::from(bytes),
-        Answer::Begun(first, rest) => {
-            let frames = stream::unfold(Next::Bytes(first, rest), move |next| next.frame(format));
-            Body::new(StreamBody::new(frames))
+        Answer::Whole(bytes, totals) => {
+            recorded.left(totals.rows, bytes.len());
+            recorded.done(totals).await?;
+            Ok(Body::from(bytes))
+        }
+        Answer::Begun(first, rows, parts) => {
+            recorded.leave().await?;
+            let next = Next::Bytes(first, rows, Rest { parts, recorded });
+            let frames = stream::unfold(next, move |next| next.frame(format));
+            Ok(Body::new(StreamBody::new(frames)))
         }
     }
 }
@@ -38,11 +56,21 @@ pub(super) fn body(answer: Answer, format: Format) -> Body {
 impl Next {
     async fn frame(self, format: Format) -> Option<(Result<Frame<Bytes>, Broken>, Self)> {
         match self {
-            Self::Bytes(bytes, rest) => Some((Ok(Frame::data(bytes)), Self::More(rest))),
-            Self::More(mut rest) => match rest.recv().await {
-                Some(Part::Bytes(bytes)) => Some((Ok(Frame::data(bytes)), Self::More(rest))),
-                Some(Part::End(_, None)) => Some((Ok(trailers("ok")), Self::Done)),
-                Some(Part::End(_, Some(error))) => failed(error, format),
+            Self::Bytes(bytes, rows, rest) => {
+                rest.recorded.left(rows, bytes.len());
+                Some((Ok(Frame::data(bytes)), Self::More(rest)))
+            }
+            Self::More(mut rest) => match rest.parts.recv().await {
+                Some(Part::Bytes(bytes, rows)) => {
+                    rest.recorded.left(rows, bytes.len());
+                    Some((Ok(Frame::data(bytes)), Self::More(rest)))
+                }
+                // The last chunk says that all is there: not before that is on record.
+                Some(Part::End(totals, None)) => match rest.recorded.done(totals).await {
+                    Ok(()) => Some((Ok(trailers("ok")), Self::Done)),
+                    Err(_) => Some((Err(Broken), Self::Done)),
+                },
+                Some(Part::End(_, Some(error))) => failed(error, format, rest.recorded).await,
                 None => Some((Err(Broken), Self::Done)),
             },
             Self::Trailers(outcome) => Some((Ok(trailers(outcome)), Self::Done)),
@@ -51,11 +79,16 @@ impl Next {
     }
 }
 
-fn failed(error: QueryError, format: Format) -> Option<(Result<Frame<Bytes>, Broken>, Next)> {
+async fn failed(
+    error: QueryError,
+    format: Format,
+    recorded: Recorded,
+) -> Option<(Result<Frame<Bytes>, Broken>, Next)> {
+    let kept = recorded.failed(&error).await;
     let error = ApiError::Query(error);
     tracing::info!(code = %error.code(), "a result broke off");
     match format {
-        Format::Ndjson => {
+        Format::Ndjson if kept.is_ok() => {
             let line = serde_json::json!({ "error": error.problem() });
             let line = Bytes::from(format!("{line}\n"));
             Some((Ok(Frame::data(line)), Next::Trailers(error.code().name())))

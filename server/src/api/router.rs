@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::{Extension, Router};
 use stedi_openapi::Code;
 use utoipa::openapi::OpenApi;
@@ -14,16 +15,33 @@ use utoipa_axum::routes;
 
 use super::document::Document;
 use super::error::ApiError;
+use super::landing::LOADERS;
+use super::linger::linger;
 use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{docs, document, health, limits, metrics, query_code, sql, statements, tables};
+use super::{
+    audit, denied, docs, document, health, history, landing, limits, metrics, query_code, sql,
+    statements, tables,
+};
 use crate::edge::OwnLimits;
 
 /// Routes that bound themselves; all others have the limits of the section `[http]`.
 pub const OWN_LIMITS: &[OwnLimits] = &[
+    OwnLimits { route: "/v1/landing/{table}", body: true, time: true },
     OwnLimits { route: "/v1/sql", body: true, time: true },
     OwnLimits { route: "/v1/statements", body: true, time: true },
+];
+
+/// What a load can answer besides.
+const LOAD: [Code; 7] = [
+    Code::BodyBroken,
+    Code::TableNotFound,
+    Code::Conflict,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::EncodingUnsupported,
+    Code::Busy,
 ];
 
 fn routes() -> Routes {
@@ -40,6 +58,10 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(statements::one), &[Code::StatementNotFound])
         .signed_in(&READERS, routes!(statements::result), &query_code::RESULT)
         .signed_in(&READERS, routes!(statements::cancel), &[Code::StatementNotFound])
+        .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
+        .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
+        .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
+        .signed_in(&LOADERS, routes!(landing::load), &LOAD)
 }
 
 /// The whole service.
@@ -50,6 +72,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(Extension(Document(Arc::new(document))))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(map_request(linger))
+        .layer(from_fn_with_state(state.clone(), denied::record))
         .with_state(state)
 }
 

@@ -1,6 +1,7 @@
 //! Routes with their documentation: who may call each, and every problem that it can answer with.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::json;
 use stedi_openapi::{Code, Problem};
@@ -17,7 +18,9 @@ use super::state::ApiState;
 use crate::auth::Role;
 
 /// What any route can answer.
-const ANY: [Code; 1] = [Code::Internal];
+const ANY: [Code; 3] = [Code::HeadersTooLarge, Code::Internal, Code::Timeout];
+/// What a route that takes a body can answer besides.
+const WITH_BODY: [Code; 2] = [Code::BodyTimeout, Code::BodyTooLarge];
 /// What a route that needs a token can answer besides.
 const SIGNED_IN: [Code; 5] =
     [Code::TokenMissing, Code::TokenExpired, Code::TokenInvalid, Code::Forbidden, Code::NoKeys];
@@ -70,15 +73,26 @@ impl Routes {
             let mut all = BTreeMap::<u16, Vec<Code>>::new();
             let asks = operation.parameters.is_some() || operation.request_body.is_some();
             let unreadable = asks.then_some(&Code::Malformed);
-            for code in ANY.iter().chain(unreadable).chain(codes) {
+            let body = operation.request_body.is_some();
+            let body = WITH_BODY.iter().filter(|_| body);
+            for code in ANY.iter().chain(unreadable).chain(body).chain(codes) {
                 let codes = all.entry(code.status()).or_default();
                 if !codes.contains(code) {
                     codes.push(*code);
                 }
             }
             for (status, codes) in all {
-                let answer = problem(components, status, &codes);
-                operation.responses.responses.entry(status.to_string()).or_insert(answer);
+                match operation.responses.responses.entry(status.to_string()) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(problem(components, status, &codes));
+                    }
+                    // The handler has an answer of its own with this status.
+                    Entry::Occupied(mut own) => {
+                        if let RefOr::T(own) = own.get_mut() {
+                            own.content.extend(described(status, &codes).content);
+                        }
+                    }
+                }
             }
             more(operation);
         }

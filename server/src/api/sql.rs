@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, TRAILER, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, TRAILER, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -12,10 +12,12 @@ use uuid::Uuid;
 use super::accept;
 use super::authenticated::Authenticated;
 use super::error::ApiError;
+use super::origin::Origin;
+use super::recorded::Recorded;
 use super::result;
 use super::state::ApiState;
 use super::tables::READERS;
-use crate::query::{Answer, Format, Parameters, Prepared, Statement};
+use crate::query::{Answer, Format, Parameters, Prepared, Statement, Totals};
 
 /// Names the tables that a result was read from, each with its version.
 const VERSIONS: HeaderName = HeaderName::from_static("stedi-table-versions");
@@ -60,6 +62,7 @@ pub(super) const STATEMENT_ID: HeaderName = HeaderName::from_static("stedi-state
 pub(super) async fn sql(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
+    origin: Origin,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -67,22 +70,37 @@ pub(super) async fn sql(
     let format = accept::format(&headers)?;
     let limit = state.app.query.limits().of(&principal).text.bytes;
     let statement = statement(&headers, body, limit).await?;
-    let ready = state.app.query.ready(&principal, &statement).await?;
+    let mut recorded = Recorded::new(&state, origin, &principal, &statement, format);
+    let ready = match state.app.query.ready(&principal, &statement).await {
+        Ok(ready) => ready,
+        Err(error) => {
+            recorded.failed(&error).await?;
+            return Err(error.into());
+        }
+    };
+    recorded.reads(&ready.prepared.versions);
     let mut answered = answered_headers(&ready.prepared, format)?;
     if let Some(tag) = answered.get(ETAG)
         && matches(&headers, tag)
     {
+        recorded.done(Totals::default()).await?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         answered.remove(CONTENT_TYPE);
         *response.headers_mut() = answered;
         return Ok(response);
     }
-    let answer = ready.answer(format).await?;
+    let answer = match ready.answer(format).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            recorded.failed(&error).await?;
+            return Err(error.into());
+        }
+    };
     if let Answer::Begun(..) = answer {
         answered.insert(TRAILER, HeaderValue::from_static("stedi-outcome"));
     }
-    let mut response = Response::new(result::body(answer, format));
+    let mut response = Response::new(result::body(answer, format, recorded).await?);
     *response.headers_mut() = answered;
     Ok(response)
 }
@@ -145,6 +163,8 @@ fn answered_headers(prepared: &Prepared, format: Format) -> Result<HeaderMap, Ap
     });
     headers.insert(VERSIONS, value(versions.collect::<Vec<_>>().join(", "))?);
     if let Some(tag) = &prepared.tag {
+        // To be kept by the caller only, and asked about each time.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         // Weak: without ORDER BY the same rows may come in another order.
         headers.insert(ETAG, value(format!("W/\"{tag}-{format:?}\""))?);
     }

@@ -14,10 +14,12 @@ use stedi_openapi::{
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::{PathOf, QueryOf};
+use super::origin::Origin;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{accept, document, prefer, sql};
-use crate::query::{self, Kept, Outcome};
+use crate::ledger::audit::{Action, Draft, End, Outcome};
+use crate::query::{self, Kept};
 
 /// Begin a statement
 ///
@@ -48,6 +50,7 @@ use crate::query::{self, Kept, Outcome};
 pub(super) async fn ask(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
+    origin: Origin,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -62,7 +65,21 @@ pub(super) async fn ask(
     let statements = &state.app.statements;
     let limit = state.app.query.limits().of(&principal).text.bytes;
     let statement = sql::statement(&headers, body, limit).await?;
-    let mut kept = statements.ask(&principal, statement, key).await?;
+    let audit = &state.app.audit;
+    let draft = Draft {
+        statement: Some(audit.redact(&statement.sql, statement.parameters.values())),
+        ..origin.draft(Action::Statement, "POST /v1/statements", &principal)
+    };
+    let open = audit.prepare(draft);
+    let mut kept = match statements.ask(&principal, statement, key).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            let error = ApiError::from(error);
+            open.end(End::other(Outcome::Failed, error.code().name())).await?;
+            return Err(error);
+        }
+    };
+    open.end(End::ok()).await?;
     if let Some(wait) = prefer::wait(&headers) {
         kept = statements.wait(&principal, &kept.id, wait).await?;
     }
@@ -122,6 +139,7 @@ pub(super) async fn result(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<StatementPath>,
     QueryOf(query): QueryOf<ChunkQuery>,
+    origin: Origin,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     principal.require(&READERS)?;
@@ -129,6 +147,15 @@ pub(super) async fn result(
     let statements = &state.app.statements;
     let kept = statements.get(&principal, &path.id).await?;
     let bytes = statements.result(&kept, query.chunk as usize, format).await?;
+    let tables = kept.versions.iter().map(|(table, version)| (table.clone(), Some(*version)));
+    let end = End {
+        rows_out: kept.chunks.get(query.chunk as usize).map(|chunk| chunk.rows),
+        bytes_out: Some(bytes.len() as u64),
+        tables: Some(tables.collect()),
+        ..End::ok()
+    };
+    let draft = origin.draft(Action::Result, "GET /v1/statements/{id}/result", &principal);
+    state.app.audit.record(draft, end).await?;
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
@@ -192,7 +219,7 @@ fn info(kept: Kept) -> StatementInfo {
     }
 }
 
-fn problem(outcome: Outcome) -> Problem {
+fn problem(outcome: query::Outcome) -> Problem {
     let code = Code::ALL.iter().find(|code| code.name() == outcome.code);
     let status = code.map_or(500, |code| code.status());
     Problem {

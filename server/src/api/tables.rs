@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use futures::future::try_join_all;
 use stedi_openapi::{ColumnInfo, TableInfo, TableList, TablePath};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::PathOf;
+use super::moment::rfc3339;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal, Role};
 use crate::pipeline::{Class, Column};
@@ -31,8 +33,8 @@ pub(super) async fn list(
 ) -> Result<Json<TableList>, ApiError> {
     readers(&principal)?;
     let tables = state.app.catalog.tables(&principal).await?;
-    let tables: Result<Vec<_>, QueryError> = tables.into_iter().map(info).collect();
-    Ok(Json(TableList { tables: tables? }))
+    let tables = try_join_all(tables.into_iter().map(info)).await?;
+    Ok(Json(TableList { tables }))
 }
 
 /// One table
@@ -50,21 +52,26 @@ pub(super) async fn one(
     PathOf(path): PathOf<TablePath>,
 ) -> Result<Json<TableInfo>, ApiError> {
     readers(&principal)?;
-    Ok(Json(info(state.app.catalog.table(&principal, &path.table).await?)?))
+    Ok(Json(info(state.app.catalog.table(&principal, &path.table).await?).await?))
 }
 
 fn readers(principal: &Principal) -> Result<(), AuthError> {
     principal.require(&READERS)
 }
 
-fn info(seen: SeenTable) -> Result<TableInfo, QueryError> {
+async fn info(seen: SeenTable) -> Result<TableInfo, QueryError> {
     let stats = seen.table.stats()?;
+    let timestamp = seen.table.committed_at().await?;
     Ok(TableInfo {
         name: seen.table.name().to_owned(),
         zone: seen.zone.name().to_owned(),
+        description: seen.description,
         columns: seen.columns.iter().map(column).collect(),
         version: seen.table.version(),
+        timestamp,
+        time: timestamp.map(rfc3339),
         rows: stats.rows,
+        files: stats.files,
         bytes: stats.bytes,
         sources: seen.sources,
     })

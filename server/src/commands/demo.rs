@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -14,9 +14,14 @@ use super::{Common, Failure, Outcome};
 use crate::api::ApiState;
 use crate::app::{App, verifier};
 use crate::config::Config;
-use crate::landing::{LandingError, files_of};
+use crate::lake::Author;
+use crate::landing::{Content, LandingError, files_of};
+use crate::ledger::audit::{Action, Draft, End, Outcome as Ended};
 use crate::metrics::Metrics;
 use crate::sample::Sample;
+
+/// How long the audit may take to append its last records.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Flags of `demo`.
 #[derive(Debug, Args)]
@@ -65,7 +70,10 @@ impl Demo {
             () = stop.told() => return Err("stopped".into()),
         };
         match listening {
-            None => Ok(()),
+            None => {
+                app.audit.close(AUDIT_PATIENCE).await;
+                Ok(())
+            }
             Some(listening) => {
                 let verifier = Arc::new(verifier(&config).await?);
                 demo_report::commands(&config, &listening.url())?;
@@ -124,10 +132,21 @@ async fn load(app: &App, folder: &Path) -> Outcome {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
             progress.name(&name);
-            let result = app.landing.load(table, &name, progress.read(file)).await?;
+            let draft = Draft { tables: [(table.to_owned(), None)].into(), ..draft(Action::Load) };
+            let content = Content { name: name.clone(), reader: progress.read(file), most: None };
+            let open = app.audit.begin(draft).await?;
+            let result = match app.landing.load(table, content, &author()).await {
+                Ok(result) => result,
+                Err(error) => {
+                    open.end(End::other(Ended::Failed, "load_failed")).await?;
+                    return Err(error.into());
+                }
+            };
+            let tables = Some([(table.to_owned(), Some(result.version))].into());
+            open.end(End { rows_in: Some(result.accepted), tables, ..End::ok() }).await?;
             results.push((name, result));
         }
-        Ok::<_, LandingError>(results)
+        Ok::<_, Failure>(results)
     });
     let results = futures::future::try_join_all(loads).await?;
     progress.finish();
@@ -139,13 +158,33 @@ async fn load(app: &App, folder: &Path) -> Outcome {
     Ok(())
 }
 
+/// What the history of the tables says about who did it.
+fn author() -> Author {
+    Author::new("demo")
+}
+
 fn unreadable(path: &Path, source: std::io::Error) -> LandingError {
     LandingError::Read { name: path.display().to_string(), source }
 }
 
+/// What the demo does is recorded as done by `demo`.
+fn draft(action: Action) -> Draft {
+    Draft { principal: Some("demo".to_owned()), ..Draft::new(action, "stedi-server demo") }
+}
+
 async fn promote(app: &App) -> Outcome {
     let progress = Progress::steps("promoting", app.pipeline.derived.len());
-    let runs = app.promotion.run(|run| progress.step(&run.table)).await?;
+    let open = app.audit.begin(draft(Action::Promotion)).await?;
+    let runs = match app.promotion.run(&author(), |run| progress.step(&run.table)).await {
+        Ok(runs) => runs,
+        Err(error) => {
+            open.end(End::other(Ended::Failed, "promotion_failed")).await?;
+            return Err(error.into());
+        }
+    };
+    let tables = runs.iter().map(|run| (run.table.clone(), Some(run.version)));
+    let rows = runs.iter().map(|run| run.rows_inserted).sum();
+    open.end(End { rows_in: Some(rows), tables: Some(tables.collect()), ..End::ok() }).await?;
     progress.finish();
     demo_report::runs(&runs);
     Ok(())

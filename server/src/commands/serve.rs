@@ -18,6 +18,10 @@ use crate::metrics::Metrics;
 /// How long leaving statements to others may take.
 const LEAVE: Duration = Duration::from_secs(1);
 
+/// How long the audit may take to append its last records. What it does not append stays in its
+/// journal.
+const AUDIT_GRACE: Duration = Duration::from_millis(1500);
+
 /// Flags of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -82,6 +86,7 @@ impl Listening {
             }
         };
         let service = self.service.serve(router(state.clone()), OWN_LIMITS, stop.cancelled());
+        let audit = state.app.audit.clone();
         let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
         let signal = async {
             told.told().await;
@@ -94,6 +99,7 @@ impl Listening {
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");
         }
+        audit.close(AUDIT_GRACE).await;
         Ok(())
     }
 }

@@ -10,10 +10,14 @@ pub struct LandingConfig {
     pub record_bytes: usize,
     /// Hours that a record's moment may be ahead of this server's clock.
     pub ahead_hours: u64,
+    /// Bytes of one upload, decompressed.
+    pub body_bytes: u64,
+    /// Uploads that are loaded at once; further ones are told to come again.
+    pub loads_at_once: usize,
 }
 
 impl Default for LandingConfig {
     fn default() -> Self {
-        Self { record_bytes: 1024 * 1024, ahead_hours: 24 }
+        Self { record_bytes: 1024 * 1024, ahead_hours: 24, body_bytes: 1 << 30, loads_at_once: 8 }
     }
 }

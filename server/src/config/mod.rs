@@ -1,6 +1,7 @@
 //! The configuration: flags win over environment, environment over the file, the file over
 //! defaults.
 
+mod audit;
 mod auth;
 mod error;
 mod file;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::AuditConfig;
 pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use http::{HttpConfig, TlsConfig};
@@ -61,6 +63,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where metrics are served.
     pub metrics: MetricsConfig,
+    /// How the audit is kept.
+    pub audit: AuditConfig,
 }
 
 impl Default for Config {
@@ -79,6 +83,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }

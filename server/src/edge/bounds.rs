@@ -76,7 +76,7 @@ pub(super) async fn bound(
 
     let too_large = || {
         let detail = format!("the body has more than {} bytes", most.unwrap_or_default());
-        problem(Code::TooLarge, detail)
+        problem(Code::BodyTooLarge, detail)
     };
     if most.is_some_and(|most| request.body().size_hint().lower() > most) {
         // Reading would ask a client for its body that waits to be asked.

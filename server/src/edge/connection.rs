@@ -1,11 +1,13 @@
 //! One connection, from its first byte to its last.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -80,23 +82,31 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "connection without TCP_NODELAY");
         }
-        let Some(tls) = &self.tls else { return self.http(stream, stop).await };
+        let peer = stream.peer_addr().ok().map(ConnectInfo);
+        let Some(tls) = &self.tls else { return self.http(stream, peer, stop).await };
         match tokio::time::timeout(tls.patience(), tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => self.http(stream, stop).await,
+            Ok(Ok(stream)) => self.http(stream, peer, stop).await,
             // Whoever does not speak TLS: no more than a line for who looks for it.
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake not done in time"),
         }
     }
 
-    async fn http<S>(&self, stream: S, stop: &CancellationToken)
-    where
+    async fn http<S>(
+        &self,
+        stream: S,
+        peer: Option<ConnectInfo<SocketAddr>>,
+        stop: &CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::default();
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
             // Kept until the last byte of the answer: `observe` takes it out.
             request.extensions_mut().insert(activity.begin());
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
             self.router.clone().call(request)
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));

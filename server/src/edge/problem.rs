@@ -117,7 +117,7 @@ fn word(status: StatusCode) -> Code {
         StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
         StatusCode::NOT_ACCEPTABLE => Code::NotAcceptable,
         StatusCode::REQUEST_TIMEOUT => Code::BodyTimeout,
-        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Code::HeadersTooLarge,
         StatusCode::SERVICE_UNAVAILABLE => Code::Timeout,

@@ -4,7 +4,6 @@
 //! the configured staleness. Writers always read the log.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,8 +21,6 @@ pub(super) struct TableCache {
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Older versions, the last used last.
     past: Mutex<Vec<(String, Table)>>,
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -33,24 +30,9 @@ struct Slot {
     refresh: tokio::sync::Mutex<()>,
 }
 
-/// How often the cache had what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheCounts {
-    /// Reads answered without asking the store.
-    pub hits: u64,
-    /// Reads that asked the store.
-    pub misses: u64,
-}
-
 impl TableCache {
     pub fn new(staleness: Duration) -> Self {
-        Self {
-            staleness,
-            slots: Mutex::default(),
-            past: Mutex::default(),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        }
+        Self { staleness, slots: Mutex::default(), past: Mutex::default() }
     }
 
     /// Takes a version that was read or committed, if it is newer than what is here.
@@ -111,16 +93,16 @@ impl Lake {
         let key = format!("{folder}/{name}");
         let slot = self.cache.slot(&key);
         if let Some(table) = slot.fresh(self.cache.staleness) {
-            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            self.metrics.table_cache_hit();
             return Ok(Some(table));
         }
         let asked = Instant::now();
         let _turn = slot.refresh.lock().await;
         if let Some(table) = slot.fresh(asked.elapsed().max(self.cache.staleness)) {
-            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            self.metrics.table_cache_hit();
             return Ok(Some(table));
         }
-        self.cache.misses.fetch_add(1, Ordering::Relaxed);
+        self.metrics.table_cache_miss();
         let known = held(&slot.newest).as_ref().map(|(table, _)| table.clone());
         let table = match known {
             Some(known) => Some(known.refreshed().await?),
@@ -146,21 +128,13 @@ impl Lake {
         }
         let key = format!("{folder}/{}", newest.name());
         if let Some(table) = self.cache.past(&key, version) {
-            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            self.metrics.table_cache_hit();
             return Ok(table);
         }
-        self.cache.misses.fetch_add(1, Ordering::Relaxed);
+        self.metrics.table_cache_miss();
         let table = newest.at(version).await?;
         self.cache.keep(&key, &table);
         Ok(table)
-    }
-
-    /// How often reads asked the store.
-    pub fn cache_counts(&self) -> CacheCounts {
-        CacheCounts {
-            hits: self.cache.hits.load(Ordering::Relaxed),
-            misses: self.cache.misses.load(Ordering::Relaxed),
-        }
     }
 }
 

@@ -25,6 +25,22 @@ pub enum Mode {
     Overwrite,
 }
 
+/// On whose behalf something is committed; the table's history says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The principal, or a name for the server's own doing.
+    pub who: String,
+    /// The request with which they asked for it.
+    pub request_id: Option<String>,
+}
+
+impl Author {
+    /// Somebody who does not ask by HTTP.
+    pub fn new(who: &str) -> Self {
+        Self { who: who.to_owned(), request_id: None }
+    }
+}
+
 /// One commit.
 #[derive(Debug)]
 pub struct Change {
@@ -34,7 +50,9 @@ pub struct Change {
     pub written: Written,
     /// `txn` actions, by application id. At least one: it is how the commit is recognised.
     pub txns: Vec<(String, i64)>,
-    /// What the table's history says about it, under `stedi`.
+    /// On whose behalf.
+    pub author: Author,
+    /// What the table's history says about it, under `stedi`: an object with `operation`.
     pub info: Value,
 }
 
@@ -103,16 +121,26 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
             state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()
         }
     };
+    let removed_rows: usize = match change.mode {
+        Mode::Append => 0,
+        Mode::Overwrite => {
+            state.log_data().iter().map(|file| file.num_records().unwrap_or_default()).sum()
+        }
+    };
+    let mut stedi = change.info;
+    if let Some(fields) = stedi.as_object_mut() {
+        fields.insert("who".to_owned(), change.author.who.into());
+        fields.insert("request_id".to_owned(), change.author.request_id.into());
+    }
     let metrics = json!({
         "numFiles": change.written.adds.len(),
         "numRemovedFiles": removed.len(),
         "numOutputRows": change.written.rows,
+        "numDeletedRows": removed_rows,
         "numOutputBytes": change.written.bytes(),
     });
-    let info = HashMap::from([
-        ("operationMetrics".to_owned(), metrics),
-        ("stedi".to_owned(), change.info),
-    ]);
+    let info =
+        HashMap::from([("operationMetrics".to_owned(), metrics), ("stedi".to_owned(), stedi)]);
     let txns = change.txns.into_iter().map(|(app_id, version)| Transaction::new(app_id, version));
     let properties = CommitProperties::default()
         .with_max_retries(retries)

@@ -10,30 +10,45 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd]; // RFC 8878, section 3.1.1
 type Peeked<R> = Chain<Cursor<Vec<u8>>, Tap<R>>;
 
 /// A stream of plain bytes.
-pub(super) enum Bytes<R: Read> {
+pub(super) struct Bytes<R: Read> {
+    form: Form<R>,
+    /// How many more there may be.
+    left: Option<u64>,
+}
+
+/// How the bytes come.
+enum Form<R: Read> {
     Plain(Peeked<R>),
     Gzip(Box<MultiGzDecoder<Peeked<R>>>),
     Zstd(Box<zstd::Decoder<'static, io::BufReader<Peeked<R>>>>),
 }
 
 impl<R: Read> Bytes<R> {
-    /// Looks at the first bytes and chooses how to read the rest.
-    pub fn open(reader: R) -> io::Result<Self> {
+    /// Looks at the first bytes and chooses how to read the rest, of which there may be `most`.
+    pub fn open(reader: R, most: Option<u64>) -> io::Result<Self> {
         let mut tap = Tap { inner: reader, failed: false };
         let mut head = Vec::new();
         Read::by_ref(&mut tap).take(ZSTD.len() as u64).read_to_end(&mut head)?;
         let gzip = head.starts_with(&GZIP);
         let zstd = head.starts_with(&ZSTD);
         let peeked = Cursor::new(head).chain(tap);
-        Ok(match () {
-            () if gzip => Self::Gzip(Box::new(MultiGzDecoder::new(peeked))),
-            () if zstd => Self::Zstd(Box::new(zstd::Decoder::new(peeked)?)),
-            () => Self::Plain(peeked),
-        })
+        let form = match () {
+            () if gzip => Form::Gzip(Box::new(MultiGzDecoder::new(peeked))),
+            () if zstd => Form::Zstd(Box::new(zstd::Decoder::new(peeked)?)),
+            () => Form::Plain(peeked),
+        };
+        Ok(Self { form, left: most })
     }
 
-    /// Whether the stream below failed, as opposed to what it said not being decompressible.
-    pub fn source_failed(&self) -> bool {
+    /// Whether an error ends it all: the stream below failed or there was too much of it, as
+    /// opposed to what it said not being decompressible.
+    pub fn fatal(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::FileTooLarge || self.form.source_failed()
+    }
+}
+
+impl<R: Read> Form<R> {
+    fn source_failed(&self) -> bool {
         match self {
             Self::Plain(peeked) => peeked.get_ref().1.failed,
             Self::Gzip(decoder) => decoder.get_ref().get_ref().1.failed,
@@ -43,12 +58,18 @@ impl<R: Read> Bytes<R> {
 }
 
 impl<R: Read> Read for Bytes<R> {
+    /// Fails with [`io::ErrorKind::FileTooLarge`] when there are more than there may be.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(peeked) => peeked.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+        let read = match &mut self.form {
+            Form::Plain(peeked) => peeked.read(buffer),
+            Form::Gzip(decoder) => decoder.read(buffer),
+            Form::Zstd(decoder) => decoder.read(buffer),
+        }?;
+        if let Some(left) = &mut self.left {
+            let rest = left.checked_sub(read as u64);
+            *left = rest.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?;
         }
+        Ok(read)
     }
 }
 

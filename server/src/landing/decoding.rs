@@ -1,7 +1,7 @@
 //! The thread that decodes a load while its rows are written.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
 use deltalake::arrow::array::RecordBatch;
@@ -64,13 +64,21 @@ impl Decoding {
     }
 
     /// Reads everything, in memory that does not grow with it.
-    pub fn run<R: Read>(mut self, reader: R, record_bytes: usize) -> Result<Tally, LandingError> {
+    pub fn run<R: Read>(
+        mut self,
+        reader: R,
+        most: Option<u64>,
+        record_bytes: usize,
+    ) -> Result<Tally, LandingError> {
         let name = self.name.clone();
         let failed = |stop: Stop| match stop {
+            Stop::Read(source) if source.kind() == ErrorKind::FileTooLarge => {
+                LandingError::TooLarge { bytes: most.unwrap_or_default() }
+            }
             Stop::Read(source) => LandingError::Read { name: name.clone(), source },
             Stop::Landing(error) => error,
         };
-        let bytes = Bytes::open(reader).map_err(|error| failed(error.into()))?;
+        let bytes = Bytes::open(reader, most).map_err(|error| failed(error.into()))?;
         let names = self.decoder.names();
         let digest = Splitter::new(bytes, record_bytes, names)
             .run(|piece| {

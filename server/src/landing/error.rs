@@ -18,6 +18,15 @@ pub enum LandingError {
         /// Why.
         source: std::io::Error,
     },
+    /// More bytes than a load may have.
+    #[error("the content has more than {bytes} bytes, decompressed; nothing of it is loaded")]
+    TooLarge {
+        /// Bytes that are allowed.
+        bytes: u64,
+    },
+    /// As many loads run as may run at once.
+    #[error("as many loads run as may run at once; try again")]
+    Busy,
     /// A folder of files could not be listed.
     #[error("{}: cannot be read: {source}", folder.display())]
     Folder {

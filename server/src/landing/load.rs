@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use stedi_openapi::LoadResult;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::decode::Decoder;
 use super::decoding::{Decoded, Decoding, Tally};
 use super::error::LandingError;
 use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
-use crate::lake::{Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
+use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Pipeline, Source};
 
@@ -29,7 +29,26 @@ pub struct LandingLimits {
     pub record_bytes: usize,
     /// How far ahead of this server's clock a record's moment may be.
     pub ahead: Duration,
+    /// Loads that hold a [`Slot`] at once.
+    pub loads_at_once: usize,
+    /// Bytes of an upload, decompressed.
+    pub upload_bytes: u64,
 }
+
+/// What is loaded.
+#[derive(Debug)]
+pub struct Content<R> {
+    /// Says in `<table>_rejected` where a record came from.
+    pub name: String,
+    /// Its bytes, compressed or not.
+    pub reader: R,
+    /// How many there may be, decompressed.
+    pub most: Option<u64>,
+}
+
+/// A place among the loads that may run at once.
+#[derive(Debug)]
+pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 /// Loads records into the landing tables of a lake.
 #[derive(Debug)]
@@ -39,6 +58,7 @@ pub struct Landing {
     key: SubjectKey,
     limits: LandingLimits,
     last_sequence: AtomicI64,
+    slots: Arc<Semaphore>,
 }
 
 /// The landing table of a source and the table of its rejected records.
@@ -55,7 +75,13 @@ impl Landing {
         key: SubjectKey,
         limits: LandingLimits,
     ) -> Self {
-        Self { lake, pipeline, key, limits, last_sequence: AtomicI64::new(0) }
+        let slots = Arc::new(Semaphore::new(limits.loads_at_once));
+        Self { lake, pipeline, key, limits, last_sequence: AtomicI64::new(0), slots }
+    }
+
+    /// What it takes.
+    pub fn limits(&self) -> &LandingLimits {
+        &self.limits
     }
 
     /// Makes the tables that are not there yet.
@@ -66,21 +92,30 @@ impl Landing {
         Ok(())
     }
 
-    /// Loads every record that `reader` gives into a landing table. `name` says in
-    /// `<table>_rejected` where a record came from.
+    /// A place among the loads that may run at once; for as long as it is held.
+    ///
+    /// # Errors
+    /// [`LandingError::Busy`] if there is none.
+    pub fn slot(&self) -> Result<Slot, LandingError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        slot.map(Slot).map_err(|_| LandingError::Busy)
+    }
+
+    /// Loads every record of a content into a landing table.
     ///
     /// The content's SHA-256 is the load's marker: a `txn` action of the commits to both tables
     /// (Delta protocol, "Transaction Identifiers"). Content whose marker is in the landing table
-    /// was loaded before and is not loaded again. Rejects are committed first; the marker keeps
+    /// was loaded before and is not loaded again. The history of both tables names the author. Rejects are committed first; the marker keeps
     /// them single when a load is repeated that was interrupted between the two commits.
     ///
     /// # Errors
-    /// If the content cannot be read or the lake not be written; nothing is loaded then.
+    /// If the content cannot be read, is too large, or the lake cannot be written; nothing is loaded
+    /// then.
     pub async fn load<R: Read + Send + 'static>(
         &self,
         table: &str,
-        name: &str,
-        reader: R,
+        content: Content<R>,
+        author: &Author,
     ) -> Result<LoadResult, LandingError> {
         let source = self
             .pipeline
@@ -88,9 +123,9 @@ impl Landing {
             .ok_or_else(|| LandingError::UnknownTable(table.to_owned()))?;
         let tables = self.tables(source).await?;
         let sequence = self.next_sequence();
-        let (tally, rows, rejects) =
-            self.write_files(source, &tables, name, sequence, reader).await?;
-        let load = Load { marker: format!("load:{}", hex::encode(tally.digest)), sequence };
+        let (tally, rows, rejects) = self.write_files(source, &tables, sequence, content).await?;
+        let marker = format!("load:{}", hex::encode(tally.digest));
+        let load = Load { marker, sequence, author: author.clone() };
         let (table, duplicate) = match tally.received {
             0 => (tables.rows, false),
             _ => self.commit(tables, &load, rows, rejects).await?,
@@ -113,16 +148,16 @@ impl Landing {
         &self,
         source: &Source,
         tables: &Tables,
-        name: &str,
         sequence: i64,
-        reader: R,
+        content: Content<R>,
     ) -> Result<(Tally, Written, Written), LandingError> {
+        let Content { name, reader, most } = content;
         let columns = landing_columns(source);
         let (send, mut receive) = mpsc::channel(QUEUE);
         let decoder = Decoder::new(source, self.key.clone(), latest(self.limits.ahead));
-        let decoding = Decoding::new(decoder, &columns, name, sequence, send);
+        let decoding = Decoding::new(decoder, &columns, &name, sequence, send);
         let record_bytes = self.limits.record_bytes;
-        let thread = tokio::task::spawn_blocking(move || decoding.run(reader, record_bytes));
+        let thread = tokio::task::spawn_blocking(move || decoding.run(reader, most, record_bytes));
 
         let mut rows = Writer::new(&tables.rows, &columns);
         let mut rejects = Writer::new(&tables.rejects, &rejected_columns());
@@ -138,14 +173,14 @@ impl Landing {
         }
         drop(receive);
         let tally =
-            thread.await.unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.to_owned() }));
+            thread.await.unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.clone() }));
         match (outcome, tally) {
             (Ok(()), Ok(tally)) => Ok((tally, rows.finish().await?, rejects.finish().await?)),
             (outcome, tally) => {
                 rows.abandon().await;
                 rejects.abandon().await;
                 outcome?;
-                tally.and_then(|_| Err(LandingError::Abandoned { name: name.to_owned() }))
+                tally.and_then(|_| Err(LandingError::Abandoned { name }))
             }
         }
     }
@@ -259,6 +294,7 @@ impl Landing {
 struct Load {
     marker: String,
     sequence: i64,
+    author: Author,
 }
 
 impl Load {
@@ -268,6 +304,7 @@ impl Load {
             written,
             // The sequence tells this load's commit from that of the same content by another.
             txns: vec![(self.marker.clone(), self.sequence)],
+            author: self.author.clone(),
             info: json!({ "operation": "load", "marker": self.marker, "load_sequence": self.sequence }),
         }
     }
@@ -287,6 +324,7 @@ fn result(table: &Table, tally: Tally, duplicate: bool) -> LoadResult {
         suppressed: 0,
         version: table.version(),
         rejects: if duplicate == 0 { tally.rejects } else { Vec::new() },
+        revocations: Vec::new(),
         unknown_fields: tally.unknown_fields,
     }
 }

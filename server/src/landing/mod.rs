@@ -6,6 +6,7 @@ mod decode;
 mod decoding;
 mod error;
 mod extent;
+mod feed;
 mod folder;
 mod load;
 mod record;
@@ -16,7 +17,8 @@ mod tables;
 mod value;
 
 pub use error::LandingError;
+pub use feed::{Fed, Feed, feed};
 pub use folder::files_of;
-pub use load::{Landing, LandingLimits};
+pub use load::{Content, Landing, LandingLimits, Slot};
 pub use tables::rejected_columns;
 pub use tables::{SOURCE_FOLDER, landing_columns};

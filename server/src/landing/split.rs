@@ -288,7 +288,7 @@ impl<R: Read> Splitter<R> {
         };
         let read = match read {
             Ok(read) => read,
-            Err(error) if self.bytes.source_failed() => return Err(error),
+            Err(error) if self.bytes.fatal(&error) => return Err(error),
             Err(error) => {
                 self.damage =
                     Some(format!("cut off: the compressed data cannot be read on: {error}"));

@@ -1,5 +1,6 @@
 //! What everything above must agree on, kept in the lake's `system` zone.
 
+pub mod audit;
 mod error;
 mod subject_key;
 

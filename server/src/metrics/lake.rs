@@ -178,6 +178,7 @@ mod tests {
             suppressed: 0,
             version: 1,
             rejects: Vec::new(),
+            revocations: Vec::new(),
             unknown_fields: BTreeMap::new(),
         });
         metrics.audited(12);

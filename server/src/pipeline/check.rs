@@ -104,6 +104,7 @@ pub(super) fn sources(specs: Vec<SourceSpec>) -> Vec<Source> {
         .into_iter()
         .map(|source| Source {
             name: source.name,
+            description: source.description,
             folder: source.folder,
             subject: source.subject,
             device: source.device,

@@ -51,6 +51,7 @@ mod tests {
     fn table(sql: &str) -> Derived {
         Derived {
             name: "t".into(),
+            description: None,
             zone: Zone::Trusted,
             sources: vec![],
             linear: vec![],

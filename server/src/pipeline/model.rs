@@ -35,6 +35,8 @@ pub struct Rule {
 pub struct Source {
     /// Table name, unique in the lake.
     pub name: String,
+    /// What its rows are.
+    pub description: Option<String>,
     /// The folder below `demo --source DIR` that holds its files.
     pub folder: String,
     /// The column that names the customer, if there is one.
@@ -77,6 +79,8 @@ impl Source {
 pub struct Derived {
     /// Table name, unique in the lake.
     pub name: String,
+    /// What its rows are.
+    pub description: Option<String>,
     /// Its zone.
     pub zone: Zone,
     /// The tables that its SELECT reads, as declared and as found in the plan.

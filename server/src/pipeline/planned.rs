@@ -80,6 +80,7 @@ async fn plan(
     let columns = columns(&spec, file, &plan)?;
     Ok(Derived {
         name: spec.name,
+        description: spec.description,
         zone: spec.zone,
         sources: spec.sources,
         linear: spec.linear,

@@ -48,6 +48,7 @@ pub(super) struct RoleSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceSpec {
     pub name: String,
+    pub description: Option<String>,
     pub folder: String,
     pub subject: Option<String>,
     pub device: Option<String>,
@@ -76,6 +77,7 @@ pub(super) struct SourceColumnSpec {
 #[serde(deny_unknown_fields)]
 pub(super) struct DerivedSpec {
     pub name: String,
+    pub description: Option<String>,
     pub zone: Zone,
     pub sources: Vec<String>,
     #[serde(default)]

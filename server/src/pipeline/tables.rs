@@ -11,6 +11,8 @@ use super::zone::Zone;
 pub struct Declared {
     /// Table name.
     pub name: String,
+    /// What its rows are.
+    pub description: Option<String>,
     /// Its zone.
     pub zone: Zone,
     /// Its columns.
@@ -22,18 +24,21 @@ pub struct Declared {
 impl Pipeline {
     /// All tables: sources, each followed by its rejects, then derived ones in dependency order.
     pub fn tables(&self) -> Vec<Declared> {
-        let landing = |name: String, columns: Vec<Column>| Declared {
+        let landing = |name: String, description: Option<String>, columns| Declared {
             name,
+            description,
             zone: Zone::Landing,
             columns,
             sources: Vec::new(),
         };
         let sources = self.sources.iter().flat_map(|source| {
-            let rows = landing(source.name.clone(), source.columns());
-            [rows, landing(source.rejected(), Source::rejected_columns())]
+            let rows = landing(source.name.clone(), source.description.clone(), source.columns());
+            let rejected = format!("records of {} that could not be used", source.name);
+            [rows, landing(source.rejected(), Some(rejected), Source::rejected_columns())]
         });
         let derived = self.derived.iter().map(|table| Declared {
             name: table.name.clone(),
+            description: table.description.clone(),
             zone: table.zone,
             columns: table.columns.clone(),
             sources: table.sources.clone(),

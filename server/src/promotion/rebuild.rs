@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::error::PromotionError;
 use super::lineage::Lineage;
-use crate::lake::{Change, Lake, Mode, Table, commit, session, write_all};
+use crate::lake::{Author, Change, Lake, Mode, Table, commit, session, write_all};
 use crate::pipeline::{Derived, stored_columns};
 
 /// What a rebuild did.
@@ -27,6 +27,7 @@ pub(super) async fn rebuild(
     table: &Table,
     sources: &[Table],
     lineage: Lineage,
+    author: &Author,
 ) -> Result<Rebuilt, PromotionError> {
     let select =
         |source| PromotionError::Select { table: derived.name.clone(), source: Box::new(source) };
@@ -51,7 +52,13 @@ pub(super) async fn rebuild(
         "mode": "rebuild",
         "sources": sources.iter().map(|source| (source.name(), source.version())).collect::<BTreeMap<_, _>>(),
     });
-    let change = Change { mode: Mode::Overwrite, written, txns: lineage.into_txns(), info };
+    let change = Change {
+        mode: Mode::Overwrite,
+        written,
+        txns: lineage.into_txns(),
+        author: author.clone(),
+        info,
+    };
     // Files of a rebuild that somebody was faster than are left to maintenance: whether a commit of
     // theirs is somewhere in the log after all may be unknown, and a version must stay readable.
     let table = commit(lake, derived.zone.name(), table, change).await?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::error::PromotionError;
 use super::lineage::Lineage;
 use super::rebuild::rebuild;
-use crate::lake::{Lake, LakeError, Table};
+use crate::lake::{Author, Lake, LakeError, Table};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Derived, Pipeline, Zone, stored_columns};
 
@@ -54,17 +54,18 @@ impl Promotion {
         Ok(())
     }
 
-    /// Brings all tables up to date and reports each as it is done.
+    /// Brings all tables up to date on somebody's behalf and reports each as it is done.
     ///
     /// # Errors
     /// The first table that fails ends the run; tables before it are up to date.
     pub async fn run(
         &self,
+        author: &Author,
         mut done: impl FnMut(&TableRun),
     ) -> Result<Vec<TableRun>, PromotionError> {
         let mut runs = Vec::with_capacity(self.pipeline.derived.len());
         for derived in &self.pipeline.derived {
-            let run = self.promote(derived).await?;
+            let run = self.promote(derived, author).await?;
             tracing::info!(
                 table = run.table,
                 mode = run.mode,
@@ -80,7 +81,11 @@ impl Promotion {
         Ok(runs)
     }
 
-    async fn promote(&self, derived: &Derived) -> Result<TableRun, PromotionError> {
+    async fn promote(
+        &self,
+        derived: &Derived,
+        author: &Author,
+    ) -> Result<TableRun, PromotionError> {
         let started = Instant::now();
         let definition = derived.definition(&self.pipeline.options, &self.key_id);
         for _ in 0..ATTEMPTS {
@@ -103,7 +108,7 @@ impl Promotion {
                 return Ok(run(table, "nothing", 0, 0));
             }
             let options = &self.pipeline.options;
-            match rebuild(&self.lake, derived, options, &table, &sources, lineage).await {
+            match rebuild(&self.lake, derived, options, &table, &sources, lineage, author).await {
                 Ok(rebuilt) => {
                     return Ok(run(
                         rebuilt.table,

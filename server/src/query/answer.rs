@@ -38,8 +38,8 @@ pub struct Totals {
 /// What follows the first bytes.
 #[derive(Debug)]
 pub enum Part {
-    /// More bytes.
-    Bytes(Bytes),
+    /// More bytes, and how many rows they are.
+    Bytes(Bytes, u64),
     /// The end: what was given in all, and why it is not everything.
     End(Totals, Option<QueryError>),
 }
@@ -49,8 +49,8 @@ pub enum Part {
 pub enum Answer {
     /// All of it.
     Whole(Bytes, Totals),
-    /// Its first bytes; the rest follows.
-    Begun(Bytes, mpsc::Receiver<Part>),
+    /// Its first bytes, and how many rows they are; the rest follows.
+    Begun(Bytes, u64, mpsc::Receiver<Part>),
 }
 
 /// When a statement ends whether it is done or not.
@@ -77,7 +77,7 @@ pub async fn answer(
     tokio::spawn(async move {
         let _turn = turn;
         let mut work =
-            Work { parts: parts.clone(), begun: false, limits, totals: Totals::default() };
+            Work { parts: parts.clone(), begun: false, limits, totals: Totals::default(), told: 0 };
         let outcome = tokio::select! {
             outcome = within(&stop, work.rows(prepared, format)) => outcome,
             () = parts.closed() => Err(QueryError::Cancelled),
@@ -89,7 +89,7 @@ pub async fn answer(
                 // Whoever asked may be gone; then nobody hears of the end.
                 Ok(bytes) if !work.begun => drop(whole.send((bytes, totals))),
                 Ok(bytes) => {
-                    let _ = parts.send(Part::Bytes(bytes)).await;
+                    let _ = parts.send(Part::Bytes(bytes, totals.rows - work.told)).await;
                     let _ = parts.send(Part::End(totals, None)).await;
                 }
                 Err(error) => drop(parts.send(Part::End(totals, Some(error))).await),
@@ -101,7 +101,7 @@ pub async fn answer(
         biased;
         Ok((bytes, totals)) = at_once => Ok(Answer::Whole(bytes, totals)),
         first = taken.recv() => match first {
-            Some(Part::Bytes(first)) => Ok(Answer::Begun(first, taken)),
+            Some(Part::Bytes(first, rows)) => Ok(Answer::Begun(first, rows, taken)),
             Some(Part::End(_, Some(error))) => Err(error),
             Some(Part::End(..)) | None => {
                 Err(QueryError::Failed("the statement broke off".to_owned()))
@@ -126,6 +126,8 @@ struct Work {
     begun: bool,
     limits: StatementLimits,
     totals: Totals,
+    /// Rows that were handed over.
+    told: u64,
 }
 
 impl Work {
@@ -163,7 +165,9 @@ impl Work {
         self.count(buffer.len())?;
         self.begun = true;
         let bytes = Bytes::from(std::mem::take(buffer));
-        self.parts.send(Part::Bytes(bytes)).await.map_err(|_| QueryError::Cancelled)
+        let rows = self.totals.rows - self.told;
+        self.told = self.totals.rows;
+        self.parts.send(Part::Bytes(bytes, rows)).await.map_err(|_| QueryError::Cancelled)
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), QueryError> {

@@ -21,6 +21,8 @@ pub struct Catalog {
 pub struct SeenTable {
     /// Its zone.
     pub zone: Zone,
+    /// What its rows are.
+    pub description: Option<String>,
     /// The columns that are there for them.
     pub columns: Vec<Column>,
     /// For a derived table the version of each source that it was last made from; no source where
@@ -97,6 +99,8 @@ impl Catalog {
             }
         }
         let columns = declared.columns.into_iter().filter(|column| sight.column(zone, column));
-        Ok(Some(SeenTable { zone, columns: columns.collect(), sources, table }))
+        let description = declared.description;
+        let columns = columns.collect();
+        Ok(Some(SeenTable { zone, description, columns, sources, table }))
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::bounds::Bounds;
 use super::error::QueryError;
 use crate::auth::{Principal, Role};
+use crate::metrics::{GoingOn, Metrics};
 
 /// What one statement may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,7 @@ pub struct Limits {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     running: Arc<AtomicUsize>,
+    metrics: Metrics,
 }
 
 /// The right to run a statement, until it is dropped.
@@ -76,6 +78,7 @@ pub struct Turn {
     _role: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
     running: Arc<AtomicUsize>,
+    _counted: GoingOn,
 }
 
 impl Drop for Turn {
@@ -95,7 +98,7 @@ impl Drop for Waiting<'_> {
 
 impl Limits {
     /// Limits for each role.
-    pub fn new(queue: QueueLimits, of: impl Fn(Role) -> StatementLimits) -> Self {
+    pub fn new(queue: QueueLimits, of: impl Fn(Role) -> StatementLimits, metrics: Metrics) -> Self {
         let roles = Role::ALL.into_iter().map(|role| {
             let limits = of(role);
             (role, (limits, Arc::new(Semaphore::new(limits.at_once))))
@@ -106,6 +109,7 @@ impl Limits {
             queue,
             waiting: AtomicUsize::new(0),
             running: Arc::default(),
+            metrics,
         }
     }
 
@@ -134,6 +138,12 @@ impl Limits {
         (self.running.load(Ordering::Relaxed), self.waiting.load(Ordering::Relaxed))
     }
 
+    fn taken(&self, role: OwnedSemaphorePermit, all: OwnedSemaphorePermit) -> Turn {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let (running, counted) = (Arc::clone(&self.running), self.metrics.statement_runs());
+        Turn { _role: role, _all: all, running, _counted: counted }
+    }
+
     /// Waits for a turn.
     ///
     /// # Errors
@@ -146,18 +156,17 @@ impl Limits {
             // The role's turn first: who waits for it holds back nobody of another role.
             let role = Arc::clone(role).acquire_owned().await.ok()?;
             let all = Arc::clone(&self.turns).acquire_owned().await.ok()?;
-            self.running.fetch_add(1, Ordering::Relaxed);
-            Some(Turn { _role: role, _all: all, running: Arc::clone(&self.running) })
+            Some(self.taken(role, all))
         };
         let at_once = Arc::clone(role).try_acquire_owned().ok();
         if let Some(role) = at_once
             && let Ok(all) = Arc::clone(&self.turns).try_acquire_owned()
         {
-            self.running.fetch_add(1, Ordering::Relaxed);
-            return Ok(Turn { _role: role, _all: all, running: Arc::clone(&self.running) });
+            return Ok(self.taken(role, all));
         }
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
+        let _counted = self.metrics.statement_waits();
         if waiting >= self.queue.queued {
             return Err(QueryError::QueueFull { waiting });
         }
@@ -185,10 +194,14 @@ mod tests {
             at_once: 2,
         };
         let queue = QueueLimits { at_once, queued, wait: Duration::from_millis(50) };
-        Limits::new(queue, |role| match role {
-            Role::Admin => StatementLimits { rows: 9, ..one },
-            _ => StatementLimits { bytes: 9, ..one },
-        })
+        Limits::new(
+            queue,
+            |role| match role {
+                Role::Admin => StatementLimits { rows: 9, ..one },
+                _ => StatementLimits { bytes: 9, ..one },
+            },
+            Metrics::new(),
+        )
     }
 
     fn somebody(roles: &[Role]) -> Principal {

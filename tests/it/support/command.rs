@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// `stedi-server`, with an environment without `STEDI_*` and `AWS_*`.
 pub fn server() -> Command {
@@ -60,11 +61,18 @@ impl Running {
         self.0.wait().unwrap();
     }
 
-    /// SIGTERM, then the exit code.
+    /// SIGTERM, then the exit code; one that does not end within half a minute is killed.
     pub fn terminate(mut self) -> Option<i32> {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.0.wait().unwrap().code()
+        let told = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(told.elapsed() < Duration::from_secs(30), "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use futures::TryStreamExt;
 use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
 use stedi_server::config::{Config, PipelineConfig};
-use stedi_server::landing::files_of;
+use stedi_server::lake::Author;
+use stedi_server::landing::{Content, files_of};
 use tempfile::TempDir;
 
 /// The rows of an answer as text; NULL is `NULL`.
@@ -54,8 +55,9 @@ impl TestLake {
 
     /// Loads a text into a landing table.
     pub async fn load(&self, table: &str, text: impl Into<Vec<u8>>) -> LoadResult {
-        let result = self.app.landing.load(table, "test.json", Cursor::new(text.into())).await;
-        adds_up(result.unwrap())
+        let reader = Cursor::new(text.into());
+        let content = Content { name: "test.json".to_owned(), reader, most: None };
+        adds_up(self.app.landing.load(table, content, &author()).await.unwrap())
     }
 
     /// Loads the files of a folder with one folder per source.
@@ -63,10 +65,11 @@ impl TestLake {
         let mut results = Vec::new();
         for source in &self.app.pipeline.sources {
             for path in files_of(&folder.join(&source.folder)).unwrap() {
-                let file = std::fs::File::open(&path).unwrap();
-                let name = path.file_name().unwrap().to_str().unwrap();
-                results
-                    .push(adds_up(self.app.landing.load(&source.name, name, file).await.unwrap()));
+                let reader = std::fs::File::open(&path).unwrap();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                let content = Content { name, reader, most: None };
+                let result = self.app.landing.load(&source.name, content, &author()).await;
+                results.push(adds_up(result.unwrap()));
             }
         }
         results
@@ -74,7 +77,7 @@ impl TestLake {
 
     /// Promotes everything; the mode of each table.
     pub async fn promote(&self) -> BTreeMap<String, &'static str> {
-        let runs = self.app.promotion.run(|_| {}).await.unwrap();
+        let runs = self.app.promotion.run(&author(), |_| {}).await.unwrap();
         runs.into_iter().map(|run| (run.table, run.mode)).collect()
     }
 
@@ -114,8 +117,13 @@ impl TestLake {
     }
 }
 
+/// On whose behalf tests load and promote.
+pub fn author() -> Author {
+    Author::new("test")
+}
+
 /// What holds for every load, always.
-fn adds_up(result: LoadResult) -> LoadResult {
+pub fn adds_up(result: LoadResult) -> LoadResult {
     let parts = result.accepted + result.rejected + result.duplicate + result.suppressed;
     assert_eq!(result.received, parts, "{result:?}");
     result

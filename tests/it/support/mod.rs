@@ -8,15 +8,17 @@ mod proxy;
 mod python;
 mod seaweed;
 mod service;
+mod serving;
 
 pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
-pub use lake::TestLake;
+pub use lake::{TestLake, adds_up, author};
 pub use proxy::{Fate, Proxy};
 pub use python::python;
 pub use seaweed::SeaweedFs;
 pub use service::Service;
+pub use serving::Serving;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
