@@ -15,7 +15,7 @@ use stedi_server::ledger::audit::{
 use stedi_server::pipeline::stored_columns;
 
 use crate::audit_crash::journal;
-use crate::support::{TestLake, TestServer, fixture, server};
+use crate::support::{TestLake, TestServer, author, fixture, server};
 
 const CANARY: &str = "canary.lovelace@example.com";
 
@@ -233,7 +233,7 @@ async fn tamper(lake: &TestLake, select: &str) {
     let columns = stored_columns(&declared().columns);
     let written = write_all(&session, plan, &table, &columns).await.unwrap();
     let txns = vec![("somebody".to_owned(), table.version() as i64)];
-    let change = Change { mode: Mode::Overwrite, written, txns, info: json!({}) };
+    let change = Change { mode: Mode::Overwrite, written, txns, author: author(), info: json!({}) };
     commit(&app.lake, "system", &table, change).await.unwrap();
 }
 
