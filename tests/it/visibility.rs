@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use stedi_server::app::token_rules;
 use stedi_server::auth::{LocalKey, Role};
 use stedi_server::config::Config;
+use stedi_server::landing::Content;
 use stedi_server::pipeline::{Class, Declared, Zone};
 
-use crate::support::{TestLake, TestServer};
+use crate::support::{TestLake, TestServer, author};
 use ways::{Gives, WAYS};
 
 /// In every value of a PII column, in any case; in no statement.
@@ -108,7 +109,8 @@ async fn planted() -> TestLake {
             ("step_trainer_landing", lines(&|n| step(n, at), bad("serialnumber"))),
         ] {
             let name = format!("canary-file-{round}.json");
-            let loaded = lake.app.landing.load(table, &name, Cursor::new(text)).await.unwrap();
+            let content = Content { name, reader: Cursor::new(text), most: None };
+            let loaded = lake.app.landing.load(table, content, &author()).await.unwrap();
             assert_eq!((loaded.accepted, loaded.rejected), (3, 1), "{table}");
         }
         lake.promote().await;
@@ -239,14 +241,19 @@ async fn no_way_of_asking_shows_what_is_not_there_for_a_role() {
     let columns = asked_columns(&lake);
     assert_eq!(columns.iter().filter(|(_, _, class)| *class == Class::Pii).count(), 19);
     let mut asked = Vec::new();
-    for (table, column, class) in &columns {
+    for (at, (table, column, class)) in columns.iter().enumerate() {
         for (number, (gives, way)) in WAYS.iter().enumerate() {
             // A way that does not name the column is the same for all of a table's columns.
             let once = column == &table.columns[0].name;
             if matches!(gives, Gives::Answer | Gives::Either) && !once {
                 continue;
             }
-            // The other classes are there to be seen, in a few ways.
+            // All ways for the first column of each class; its others share them out.
+            let first = table.columns.iter().find(|other| other.class == *class).unwrap();
+            let share = at % 4 == number % 4;
+            if first.name != *column && !once && !share {
+                continue;
+            }
             if *class != Class::Pii && number >= 12 && !once {
                 continue;
             }
@@ -476,7 +483,7 @@ async fn a_hidden_table_is_like_one_that_is_not_there() {
                 "SELECT * FROM {t} VERSION AS OF 0",
                 "SELECT * FROM {t} VERSION AS OF 999",
                 "SELECT * FROM {t} TIMESTAMP AS OF '1970-01-01'",
-                "SELECT 1 FROM accelerometer_trusted WHERE EXISTS (SELECT 1 FROM {t})",
+                "SELECT 1 FROM machine_learning_curated WHERE EXISTS (SELECT 1 FROM {t})",
                 "EXPLAIN SELECT * FROM {t}",
             ] {
                 let sql = |name: &str| way.replace("{t}", name).replace("{z}", zone);

@@ -17,7 +17,7 @@ use Gives::{Answer, ColumnOrError, Either, NothingOrError};
 
 /// `{t}` is the table, `{z}` its zone, `{c}` the column, `{C}` the same in capitals, `{x}` the same
 /// misspelt, `{p}` a column of the table that everybody sees who sees the table.
-pub const WAYS: [(Gives, &str); 92] = [
+pub const WAYS: [(Gives, &str); 91] = [
     // By its name.
     (ColumnOrError, "SELECT {c} FROM {t}"),
     (ColumnOrError, "SELECT {C} FROM {t}"),
@@ -108,7 +108,6 @@ pub const WAYS: [(Gives, &str); 92] = [
     // Without its name.
     (Answer, "SELECT * FROM {t}"),
     (Answer, "SELECT a.* FROM {t} a"),
-    (Answer, "TABLE {t}"),
     (Answer, "SELECT * FROM {t} VERSION AS OF 1"),
     (Either, "SELECT * FROM {t} VERSION AS OF 0"),
     (Answer, "WITH a AS (SELECT * FROM {t}) SELECT * FROM a UNION ALL SELECT * FROM a"),
