@@ -11,7 +11,7 @@ use stedi_server::auth::Role;
 use crate::support::{Service, TestLake, fixture};
 
 /// Requests for each operation and phase of an ordinary run.
-const EXAMPLES: &str = "25";
+const EXAMPLES: &str = "15";
 /// What a whole service answers, not a part of it that a test overloads.
 const CONFIG: &str = "[limits]\nqueue_seconds = 60\n[statements]\nqueued = 100_000\n";
 
@@ -20,7 +20,8 @@ async fn asked_as(role: Role) {
     lake.load_folder(&fixture()).await;
     lake.promote().await;
     let service = Service::over(&lake, CONFIG);
-    let examples = std::env::var("STEDI_TEST_FUZZ_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+    let examples =
+        std::env::var("STEDI_TEST_FUZZ_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,\
                   response_schema_conformance,response_headers_conformance";
     let venv = Path::new(env!("STEDI_TEST_VENV"));
@@ -38,6 +39,13 @@ async fn asked_as(role: Role) {
     println!("{said}");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}");
+    // That it asked at all, and everywhere.
+    let number = |word: &str| -> usize {
+        let line = said.lines().find(|line| line.contains(word)).unwrap();
+        line.split_whitespace().find_map(|part| part.parse().ok()).unwrap()
+    };
+    let (tested, asked) = (number("Tested:"), number(" generated, "));
+    assert!(tested >= 15 && asked >= 300, "{said}");
     let log = service.log();
     assert!(!log.contains("panicked"), "{log}");
     assert_eq!(service.terminate(), Some(0));

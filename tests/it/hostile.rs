@@ -166,9 +166,8 @@ fn read(bait: &Bait) -> (Vec<Group>, Vec<Asked>) {
         for bytes in list("bytes") {
             let digits: Vec<char> =
                 bytes.as_str().unwrap().chars().filter(|c| !c.is_whitespace()).collect();
-            let byte = |pair: &[char]| {
-                u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()
-            };
+            let byte =
+                |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
             let body: Vec<u8> = digits.chunks(2).map(byte).collect();
             bodies.push((bytes.to_string(), "text/plain", body));
         }
@@ -309,8 +308,7 @@ async fn hostile_statements_cost_their_sender_an_error_and_nobody_else_anything(
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     let service = Service::over(&lake, CONFIG);
-    let bait =
-        Bait { canary: canary.clone(), out: folder.join("out"), lake: lake.root(), port };
+    let bait = Bait { canary: canary.clone(), out: folder.join("out"), lake: lake.root(), port };
     let (groups, all) = read(&bait);
     let url = format!("{}/v1/sql", service.url);
     let tokens: BTreeMap<Role, String> =
@@ -347,7 +345,8 @@ async fn hostile_statements_cost_their_sender_an_error_and_nobody_else_anything(
         let short: String = asked.text.chars().take(160).collect();
         let mut fault = |what: String| {
             let text: String = told.text.chars().take(600).collect();
-            faults.push(format!("{} [{:?}] {short}\n    {what}\n    {text}", group.what, asked.role));
+            faults
+                .push(format!("{} [{:?}] {short}\n    {what}\n    {text}", group.what, asked.role));
         };
         if !group.expect.contains(&told.outcome) {
             fault(format!("{} instead of {:?}", told.outcome, group.expect));
@@ -369,7 +368,10 @@ async fn hostile_statements_cost_their_sender_an_error_and_nobody_else_anything(
             let text = told.text.split_once('\n').map_or("", |(_, body)| body);
             let text: String = text.chars().take(300).collect();
             let (role, ms) = (asked.role, time.as_millis());
-            format!("{} | {role:?} | {short:?} | {} | {ms} ms | {text:?}\n", groups[asked.group].what, told.outcome)
+            format!(
+                "{} | {role:?} | {short:?} | {} | {ms} ms | {text:?}\n",
+                groups[asked.group].what, told.outcome
+            )
         });
         std::fs::write(path, lines.collect::<String>()).unwrap();
     }

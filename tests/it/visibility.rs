@@ -71,7 +71,13 @@ fn askers(config: &Config) -> Vec<Asker> {
     vec![
         asker("nobody", None, Some(401), &[], false),
         asker("no role", token("n", &[]), Some(403), &[], false),
-        asker("an unknown role", token("u", &["superuser", "Admin", "ADMIN "]), Some(403), &[], false),
+        asker(
+            "an unknown role",
+            token("u", &["superuser", "Admin", "ADMIN "]),
+            Some(403),
+            &[],
+            false,
+        ),
         asker("ingest", token("i", &["ingest"]), Some(403), &[], false),
         asker("analyst", token("a", &["analyst"]), None, &[Zone::Trusted, Zone::Curated], false),
         asker("trainer", token("t", &["trainer"]), None, &[Zone::Curated], false),
@@ -90,12 +96,8 @@ async fn planted() -> TestLake {
             "lastupdatedate": updated, "sharewithresearchasofdate": 1_600_000_000_001_u64,
         })
     };
-    let reading = |number: u64, at: u64| {
-        json!({ "user": format!("canary{number}@x.org"), "timestamp": at, "x": 1, "y": 2, "z": 3 })
-    };
-    let step = |number: u64, at: u64| {
-        json!({ "sensorreadingtime": at, "serialnumber": format!("device{number}"), "distancefromobject": 5 })
-    };
+    let reading = |number: u64, at: u64| json!({ "user": format!("canary{number}@x.org"), "timestamp": at, "x": 1, "y": 2, "z": 3 });
+    let step = |number: u64, at: u64| json!({ "sensorreadingtime": at, "serialnumber": format!("device{number}"), "distancefromobject": 5 });
     for round in 1..=2_u64 {
         let at = 1_650_000_000_000 + round;
         let lines = |record: &dyn Fn(u64) -> Value, bad: Value| {
@@ -131,9 +133,10 @@ impl Told {
     async fn of(answer: Response) -> Self {
         let status = answer.status().as_u16();
         let head = format!("{status} {:?}", answer.headers());
-        let parquet = answer.headers().get("content-type").is_some_and(|kind| {
-            kind.to_str().unwrap().contains("parquet")
-        });
+        let parquet = answer
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind| kind.to_str().unwrap().contains("parquet"));
         let body = answer.bytes().await.unwrap();
         let text = match parquet {
             true => {
@@ -169,7 +172,14 @@ struct Site {
 }
 
 impl Site {
-    async fn send(&self, asker: &Asker, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Told {
+    async fn send(
+        &self,
+        asker: &Asker,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Told {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if let Some(token) = &asker.token {
             request = request.bearer_auth(token);
@@ -280,7 +290,9 @@ async fn no_way_of_asking_shows_what_is_not_there_for_a_role() {
             let text: String = told.text.chars().take(300).collect();
             faults.push(format!("{}: {sql}\n    {what}: {} {text}", asker.name, told.status));
         };
-        if !asker.pii && let Some(leak) = told.leak(sql) {
+        if !asker.pii
+            && let Some(leak) = told.leak(sql)
+        {
             fault(format!("LEAK of {leak}"));
         }
         let expected: &[u16] = match (asker.refused, asker.sees_table(table)) {
@@ -294,7 +306,9 @@ async fn no_way_of_asking_shows_what_is_not_there_for_a_role() {
                 (Gives::NothingOrError, true) | (Gives::Either, _) => &[200, 422],
             },
         };
-        if !expected.contains(&told.status) && !(*gives == Gives::NothingOrError && told.status == 404) {
+        if !expected.contains(&told.status)
+            && !(*gives == Gives::NothingOrError && told.status == 404)
+        {
             fault(format!("not {expected:?}"));
         }
         match told.status {
@@ -343,7 +357,8 @@ async fn every_format_and_route_keeps_to_it() {
         }
     }
     for asker in &askers {
-        for path in ["/v1/tables", "/v1/limits", "/metrics", "/healthz", "/readyz", "/openapi.json"] {
+        for path in ["/v1/tables", "/v1/limits", "/metrics", "/healthz", "/readyz", "/openapi.json"]
+        {
             let told = site.get(asker, path).await;
             assert!(!told.canary(), "{} {path}", asker.name);
             if path.starts_with("/v1") {
@@ -352,7 +367,9 @@ async fn every_format_and_route_keeps_to_it() {
             }
         }
         for schema in ["columns", "tables", "views", "schemata", "routines", "parameters"] {
-            let told = site.sql(asker, &format!("SELECT * FROM information_schema.{schema}"), FORMATS[2]).await;
+            let told = site
+                .sql(asker, &format!("SELECT * FROM information_schema.{schema}"), FORMATS[2])
+                .await;
             assert_eq!(told.status, asker.refused.unwrap_or(200), "{} {schema}", asker.name);
             assert!(!told.canary(), "{} {schema}", asker.name);
             let hidden = told.leak("").is_some() || told.text.contains("_landing");
@@ -423,8 +440,12 @@ async fn a_role_gets_everything_that_is_there_for_it() {
             }
             let told = site.sql(asker, &format!("SELECT * FROM {}", table.name), FORMATS[0]).await;
             let told: Value = serde_json::from_str(&told.text).unwrap();
-            let columns: Vec<&str> =
-                told["columns"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+            let columns: Vec<&str> = told["columns"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it["name"].as_str().unwrap())
+                .collect();
             assert_eq!(columns, names, "{} {}", asker.name, table.name);
         }
     }
