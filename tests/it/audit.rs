@@ -15,7 +15,7 @@ use stedi_server::ledger::audit::{
 use stedi_server::pipeline::stored_columns;
 
 use crate::audit_crash::journal;
-use crate::support::{TestLake, TestServer, fixture, server};
+use crate::support::{TestLake, TestServer, author, fixture, server};
 
 const CANARY: &str = "canary.lovelace@example.com";
 
@@ -142,7 +142,7 @@ async fn records_are_found_by_what_they_say() {
         "unknown=1",
     ] {
         let (status, code) = server.problem(&format!("/v1/audit?{wrong}"), Some(&token)).await;
-        assert_eq!((status, code.as_str()), (400, "bad_parameter"), "{wrong}");
+        assert_eq!((status, code.as_str()), (400, "malformed"), "{wrong}");
     }
 }
 
@@ -233,7 +233,7 @@ async fn tamper(lake: &TestLake, select: &str) {
     let columns = stored_columns(&declared().columns);
     let written = write_all(&session, plan, &table, &columns).await.unwrap();
     let txns = vec![("somebody".to_owned(), table.version() as i64)];
-    let change = Change { mode: Mode::Overwrite, written, txns, info: json!({}) };
+    let change = Change { mode: Mode::Overwrite, written, txns, author: author(), info: json!({}) };
     commit(&app.lake, "system", &table, change).await.unwrap();
 }
 
