@@ -142,7 +142,7 @@ async fn records_are_found_by_what_they_say() {
         "unknown=1",
     ] {
         let (status, code) = server.problem(&format!("/v1/audit?{wrong}"), Some(&token)).await;
-        assert_eq!((status, code.as_str()), (400, "bad_parameter"), "{wrong}");
+        assert_eq!((status, code.as_str()), (400, "malformed"), "{wrong}");
     }
 }
 

@@ -8,7 +8,7 @@ use deltalake::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
-use stedi_server::config::{Config, PipelineConfig};
+use stedi_server::config::{Config, LakeConfig, PipelineConfig};
 use stedi_server::lake::Author;
 use stedi_server::landing::{Content, files_of};
 use tempfile::TempDir;
@@ -36,6 +36,8 @@ impl TestLake {
             storage: folder.path().join("lake").to_str().unwrap().to_owned(),
             state_dir: folder.path().join("state"),
             pipeline,
+            // Several servers of a test see each other at once.
+            lake: LakeConfig { staleness_ms: 0 },
             ..Config::default()
         };
         let app = App::open(&config).await?;
