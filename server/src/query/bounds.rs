@@ -100,6 +100,8 @@ impl Level {
                 | Keyword::ILIKE
                 | Keyword::BETWEEN
                 | Keyword::EXPLAIN
+                | Keyword::INTERVAL
+                | Keyword::PRIOR
                 | Keyword::AT
                 | Keyword::COLLATE => self.operators += 1,
                 Keyword::CASE => self.cases += 1,
@@ -142,7 +144,9 @@ mod tests {
     fn whatever_makes_a_level_is_counted() {
         assert!(refused(&format!("SELECT {}1{}", "(".repeat(21), ")".repeat(21))));
         assert!(refused(&format!("SELECT {}1{}", "[".repeat(21), "]".repeat(21))));
-        for operator in ["+", "AND", "||", "=", "::int", "IS NOT NULL OR", ".a", "- -", "NOT"] {
+        for operator in
+            ["+", "INTERVAL", "AND", "||", "=", "::int", "IS NOT NULL OR", ".a", "- -", "NOT"]
+        {
             let chain = vec![operator; 101].join(" 1 ");
             assert!(refused(&format!("SELECT 1 {chain} 1")), "{operator}");
         }

@@ -158,6 +158,9 @@ impl QueryError {
                 }
                 _ => Self::Failed(first_words(&error)),
             },
+            DataFusionError::External(_) if error.to_string().contains("Invalid regex") => {
+                Self::Failed("a regular expression is none".to_owned())
+            }
             _ => match of_values(error.find_root()) {
                 Some(words) => Self::Failed(words),
                 None => Self::Engine(Box::new(error)),

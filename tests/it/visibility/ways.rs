@@ -27,7 +27,7 @@ pub const WAYS: [(Gives, &str); 91] = [
     (ColumnOrError, "SELECT stedi.{z}.{t}.{c} FROM stedi.{z}.{t}"),
     (ColumnOrError, "SELECT {c} AS innocent FROM {t}"),
     (ColumnOrError, "SELECT a.innocent FROM (SELECT {c} AS innocent FROM {t}) AS a"),
-    (ColumnOrError, "SELECT a.b FROM {t} AS a({aliases})"),
+    (NothingOrError, "SELECT a.b FROM {t} AS a({aliases})"),
     (ColumnOrError, "WITH a AS (SELECT {c} FROM {t}) SELECT * FROM a"),
     (ColumnOrError, "WITH a(b) AS (SELECT {c} FROM {t}) SELECT b FROM a"),
     (NothingOrError, "WITH {t} AS (SELECT {c} FROM {t}) SELECT * FROM {t}"),
