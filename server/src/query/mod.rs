@@ -11,6 +11,7 @@ mod gate;
 mod history;
 mod limits;
 mod parameters;
+mod plans;
 mod prepare;
 mod schemas;
 mod service;
