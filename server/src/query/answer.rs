@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::error::QueryError;
 use super::explain;
 use super::format::Format;
-use super::limits::{StatementLimits, Turn};
+use super::limits::StatementLimits;
 use super::prepare::{Prepared, Running};
+use super::service::Ready;
 
 /// Bytes that are handed over at a time, or somewhat more: a batch is encoded as a whole.
 const PART_BYTES: usize = 128 * 1024;
@@ -23,6 +24,8 @@ const PART_BYTES: usize = 128 * 1024;
 const PART_AGE: Duration = Duration::from_millis(500);
 /// Parts that wait for whoever takes them.
 const PARTS_AHEAD: usize = 2;
+/// How long a statement has to say that its time is over.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long whoever asked has to hear of the end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -65,16 +68,13 @@ pub struct Stop {
 }
 
 /// Runs a statement. What goes wrong before the first bytes is the error of this call.
-pub async fn answer(
-    prepared: Prepared,
-    format: Format,
-    limits: StatementLimits,
-    turn: Turn,
-    stop: Stop,
-) -> Result<Answer, QueryError> {
+pub(super) async fn answer(ready: Ready, format: Format) -> Result<Answer, QueryError> {
+    let (limits, workers) = (ready.limits(), ready.workers());
+    let (prepared, stop, turn) = ready.into_parts();
+    let (deadline, seconds) = (stop.deadline, stop.seconds);
     let (parts, mut taken) = mpsc::channel(PARTS_AHEAD);
     let (whole, at_once) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
+    let begun = workers.spawn(async move {
         let _turn = turn;
         let mut work =
             Work { parts: parts.clone(), begun: false, limits, totals: Totals::default(), told: 0 };
@@ -97,6 +97,9 @@ pub async fn answer(
         };
         let _ = tokio::time::timeout(GRACE, told).await;
     });
+    if begun.is_none() {
+        return Err(QueryError::Stopping);
+    }
     tokio::select! {
         biased;
         Ok((bytes, totals)) = at_once => Ok(Answer::Whole(bytes, totals)),
@@ -107,6 +110,8 @@ pub async fn answer(
                 Err(QueryError::Failed("the statement broke off".to_owned()))
             }
         },
+        // It says so itself, unless it computes without a pause.
+        () = tokio::time::sleep_until(deadline + PAUSE) => Err(QueryError::TimeLimit(seconds)),
     }
 }
 

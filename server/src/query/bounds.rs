@@ -45,6 +45,13 @@ impl Bounds {
                     if open.len() > self.nesting {
                         return Err(deep(self.nesting));
                     }
+                    // `a[1][2]` and `int[][]` are as deep as they are long.
+                    if let (Token::LBracket, Some(level)) = (&token.token, open.last_mut()) {
+                        level.operators += 1;
+                        if level.longest() > self.chain {
+                            return Err(deep(self.chain));
+                        }
+                    }
                     open.push(Level::default());
                 }
                 Token::RParen | Token::RBracket | Token::RBrace if open.len() > 1 => {
@@ -139,6 +146,8 @@ mod tests {
             let chain = vec![operator; 101].join(" 1 ");
             assert!(refused(&format!("SELECT 1 {chain} 1")), "{operator}");
         }
+        assert!(refused(&format!("SELECT 1::int{}", "[]".repeat(101))));
+        assert!(refused(&format!("SELECT a{}", "[1]".repeat(101))));
         assert!(refused(&vec!["SELECT 1"; 102].join(" UNION ALL ")));
         assert!(refused(&format!("SELECT 1 FROM a {}", "JOIN b ON true ".repeat(101))));
         assert!(refused(&format!("SELECT {} 1", "CASE WHEN ".repeat(13))));

@@ -2,6 +2,7 @@
 
 use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::common::DataFusionError;
+use deltalake::datafusion::parquet::errors::ParquetError;
 use stedi_openapi::Code;
 
 use crate::lake::LakeError;
@@ -157,8 +158,32 @@ impl QueryError {
                 }
                 _ => Self::Failed(first_words(&error)),
             },
-            _ => Self::Engine(Box::new(error)),
+            _ => match of_values(error.find_root()) {
+                Some(words) => Self::Failed(words),
+                None => Self::Engine(Box::new(error)),
+            },
         }
+    }
+}
+
+/// What an error says that the engine does not tell from a fault of its own: values that do not go
+/// with a condition that is carried out while a file is read, and patterns that cannot be used.
+fn of_values(error: &DataFusionError) -> Option<String> {
+    match error {
+        DataFusionError::ParquetError(inner) => {
+            let ParquetError::External(inner) = inner.as_ref() else { return None };
+            let Some(ArrowError::ComputeError(text)) = inner.downcast_ref() else { return None };
+            let cause = text.strip_prefix("Error evaluating filter predicate: ")?;
+            Some(match cause.split_once("CastError(\"") {
+                Some((_, rest)) => rest.split("\")").next().unwrap_or(rest).to_owned(),
+                None if cause.contains("DivideByZero") => "Divide by zero".to_owned(),
+                None => "a condition cannot be carried out on a value".to_owned(),
+            })
+        }
+        DataFusionError::Internal(text) if text.contains("Regular expression did not compile") => {
+            Some("a regular expression is none, or is too large".to_owned())
+        }
+        _ => None,
     }
 }
 

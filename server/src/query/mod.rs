@@ -19,6 +19,7 @@ mod statements;
 mod time_travel;
 mod types;
 mod visible;
+mod workers;
 
 pub use answer::{Answer, Part, Totals};
 pub use bounds::Bounds;

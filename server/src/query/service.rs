@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deltalake::datafusion::common::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Answer, Stop, answer};
 use super::catalog::Catalog;
@@ -14,6 +16,7 @@ use super::format::Format;
 use super::limits::{Limits, StatementLimits, Turn};
 use super::parameters::Parameters;
 use super::prepare::{Planner, Prepared, Statement};
+use super::workers::Workers;
 use crate::auth::Principal;
 use crate::lake::{Lake, Table};
 use crate::pipeline::{Pipeline, Sight};
@@ -26,6 +29,7 @@ pub struct Query {
     catalog: Catalog,
     planner: Arc<Planner>,
     limits: Arc<Limits>,
+    workers: Arc<Workers>,
     /// Told when the server stops.
     stop: CancellationToken,
 }
@@ -38,6 +42,7 @@ pub struct Ready {
     limits: StatementLimits,
     turn: Turn,
     stop: Stop,
+    workers: Arc<Workers>,
 }
 
 impl Query {
@@ -50,7 +55,9 @@ impl Query {
     ) -> Result<Self, QueryError> {
         let planner = Arc::new(Planner::new(&lake, catalog.clone())?);
         let (limits, stop) = (Arc::new(limits), CancellationToken::new());
-        Ok(Self { lake, pipeline, catalog, planner, limits, stop })
+        let workers = Workers::start()
+            .map_err(|error| QueryError::Engine(Box::new(DataFusionError::IoError(error))))?;
+        Ok(Self { lake, pipeline, catalog, planner, limits, workers, stop })
     }
 
     /// The limits, and what runs under them.
@@ -61,6 +68,11 @@ impl Query {
     /// Tells statements that run by themselves to stop; those that somebody reads may finish.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// The threads on which statements run.
+    pub(super) fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Waits until the server stops.
@@ -92,8 +104,20 @@ impl Query {
         let deadline = Instant::now() + time;
         let stop = Stop { deadline, seconds: time.as_secs(), cancel };
         let sight = self.catalog.sight(principal);
-        let prepared = self.planner.prepare(statement, &sight, &limits).await?;
-        Ok(Ready { prepared, limits, turn, stop })
+        let (planner, statement) = (Arc::clone(&self.planner), statement.clone());
+        // Constants are computed while planning. The turn is kept until that ends, also where
+        // nobody waits for it any more.
+        let planned = self.workers.spawn(async move {
+            let prepared = planner.prepare(&statement, &sight, &limits).await?;
+            Ok::<_, QueryError>((prepared, turn))
+        });
+        let planned = AbortOnDropHandle::new(planned.ok_or(QueryError::Stopping)?);
+        let (prepared, turn) = match tokio::time::timeout_at(deadline, planned).await {
+            Ok(planned) => planned.map_err(broken)??,
+            Err(_) => return Err(QueryError::TimeLimit(stop.seconds)),
+        };
+        let workers = Arc::clone(&self.workers);
+        Ok(Ready { prepared, limits, turn, stop, workers })
     }
 
     /// The newest version of a table of the pipeline.
@@ -121,8 +145,23 @@ impl Ready {
         (self.prepared, self.stop, self.turn)
     }
 
+    /// What it may take.
+    pub(super) fn limits(&self) -> StatementLimits {
+        self.limits
+    }
+
+    /// The threads on which it runs.
+    pub(super) fn workers(&self) -> Arc<Workers> {
+        Arc::clone(&self.workers)
+    }
+
     /// Runs it.
     pub async fn answer(self, format: Format) -> Result<Answer, QueryError> {
-        answer(self.prepared, format, self.limits, self.turn, self.stop).await
+        answer(self, format).await
     }
+}
+
+/// Work that panicked, or that was aborted.
+fn broken(error: tokio::task::JoinError) -> QueryError {
+    QueryError::Engine(Box::new(DataFusionError::ExecutionJoin(Box::new(error))))
 }

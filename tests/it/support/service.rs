@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use stedi_server::auth::{LocalKey, Role};
 use stedi_server::config::Config;
 use tempfile::TempDir;
 
-use super::{Running, server};
+use super::{Running, TestLake, server};
 
 /// A running service with a folder of its own.
 pub struct Service {
@@ -19,6 +19,7 @@ pub struct Service {
     /// Where it says that it serves metrics.
     pub metrics: Option<String>,
     running: Running,
+    key: PathBuf,
     folder: TempDir,
 }
 
@@ -26,6 +27,16 @@ impl Service {
     /// Starts it with the text of a configuration file.
     pub fn start(config: &str) -> Self {
         Self::start_with(config, |_| {})
+    }
+
+    /// The same over a lake of the test's.
+    pub fn over(lake: &TestLake, config: &str) -> Self {
+        let mut service = Self::start_with(config, |command| {
+            command.args(["--storage", &lake.config.storage, "--state-dir"]);
+            command.arg(&lake.config.state_dir);
+        });
+        service.key = lake.config.auth_key();
+        service
     }
 
     /// The same, with further flags or variables.
@@ -53,7 +64,8 @@ impl Service {
         };
         let address = url(lines.next());
         let metrics = config.contains("[metrics]").then(|| url(lines.next()));
-        Self { url: address, metrics, running, folder }
+        let key = folder.path().join(".stedi/auth.key");
+        Self { url: address, metrics, running, key, folder }
     }
 
     /// `127.0.0.1:PORT`.
@@ -66,6 +78,11 @@ impl Service {
         self.folder.path().join(".stedi/lake")
     }
 
+    /// The folder in which it was started.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
@@ -75,9 +92,17 @@ impl Service {
     pub fn token(&self, role: Role) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let rules = stedi_server::app::token_rules(&Config::default());
-        let claims = rules.claims("test", role, now, Duration::from_secs(600));
-        let key = LocalKey::open(&self.folder.path().join(".stedi/auth.key")).unwrap();
+        let claims = rules.claims("test", role, now, Duration::from_secs(3600));
+        let key = LocalKey::open(&self.key).unwrap();
         key.sign(&claims).unwrap()
+    }
+
+    /// The most bytes of memory that it has had at one time (`VmHWM` of proc(5)).
+    pub fn peak_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.running.0.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// SIGTERM, then the exit code.

@@ -271,12 +271,15 @@ impl Statements {
         let cancel = CancellationToken::new();
         self.0.here().insert(id.clone(), cancel.clone());
         let inner = Arc::clone(&self.0);
-        tokio::spawn(async move {
+        let begun = self.0.query.workers().spawn(async move {
             if let Err(error) = inner.run(&id, &asked, attempts, cancel).await {
                 tracing::error!(statement = id, %error, "statement was not kept");
             }
             inner.here().remove(&id);
         });
+        if begun.is_none() {
+            tracing::warn!("a statement was not begun: the server is stopping");
+        }
     }
 }
 
