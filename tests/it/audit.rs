@@ -231,7 +231,7 @@ async fn tamper(lake: &TestLake, select: &str) {
     table.register(&session, "audit").await.unwrap();
     let plan = session.sql(select).await.unwrap().into_optimized_plan().unwrap();
     let columns = stored_columns(&declared().columns);
-    let written = write_all(&session, plan, &table, &columns).await.unwrap();
+    let written = write_all(&session, plan, &table, &columns, &[]).await.unwrap();
     let txns = vec![("somebody".to_owned(), table.version() as i64)];
     let change = Change { mode: Mode::Overwrite, written, txns, author: author(), info: json!({}) };
     commit(&app.lake, "system", &table, change).await.unwrap();

@@ -5,13 +5,19 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use deltalake::arrow::array::{ArrayRef, RecordBatch};
-use deltalake::arrow::compute::cast;
+use deltalake::arrow::compute::{SortOptions, cast};
 use deltalake::arrow::datatypes::SchemaRef;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::logical_expr::LogicalPlan;
-use deltalake::datafusion::physical_plan::execute_stream_partitioned;
+use deltalake::datafusion::physical_expr::expressions::col;
+use deltalake::datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
+use deltalake::datafusion::physical_plan::repartition::RepartitionExec;
+use deltalake::datafusion::physical_plan::sorts::sort::SortExec;
+use deltalake::datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned,
+};
 use deltalake::datafusion::prelude::SessionContext;
 use deltalake::kernel::Add;
 use deltalake::logstore::object_store::path::Path;
@@ -27,6 +33,8 @@ use super::table::{Columns, Table};
 
 /// Rows of a row group: what a reader skips or decodes as one, and what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows of a page: the least that a reader decodes to find one row.
+const PAGE_ROWS: usize = 8 * 1024;
 /// Bytes after which a new file is begun. The writer of delta-rs lets up to 32 such files wait for a
 /// slow store, so this bounds memory too.
 const FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -111,14 +119,19 @@ impl Writer {
 }
 
 /// Runs a plan and writes its rows, each partition of it into files of its own, at the same time.
+///
+/// Rows with the same value of the first column of `clustered_by` end up next to each other in one
+/// file, sorted by all of them: whoever looks for one value reads a page or two of that file.
 pub async fn write_all(
     session: &SessionContext,
     plan: LogicalPlan,
     table: &Table,
     columns: &Columns,
+    clustered_by: &[&str],
 ) -> Result<Written, LakeError> {
     let failed = LakeError::plan(table.name());
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+    let plan = clustered(plan, clustered_by).map_err(failed)?;
     let streams = execute_stream_partitioned(plan, session.task_ctx()).map_err(failed)?;
     let mut writers = JoinSet::new();
     for stream in streams {
@@ -146,6 +159,25 @@ pub async fn write_all(
             Err(error)
         }
     }
+}
+
+/// The plan with the rows of each value of the first column in one partition, sorted by all.
+fn clustered(
+    plan: Arc<dyn ExecutionPlan>,
+    columns: &[&str],
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let schema = plan.schema();
+    let by = columns.iter().map(|column| col(column, &schema)).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = by.first().cloned() else { return Ok(plan) };
+    let partitions = plan.output_partitioning().partition_count();
+    let plan: Arc<dyn ExecutionPlan> = match partitions {
+        1 => plan,
+        _ => Arc::new(RepartitionExec::try_new(plan, Partitioning::Hash(vec![first], partitions))?),
+    };
+    let order =
+        by.into_iter().map(|expr| PhysicalSortExpr { expr, options: SortOptions::default() });
+    let Some(order) = LexOrdering::new(order) else { return Ok(plan) };
+    Ok(Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true)))
 }
 
 async fn write_stream(
@@ -183,6 +215,7 @@ fn properties(without_statistics: &BTreeSet<String>) -> WriterProperties {
     let compression = ZstdLevel::try_new(1).map_or(Compression::SNAPPY, Compression::ZSTD);
     let builder = WriterProperties::builder()
         .set_compression(compression)
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
     without_statistics
         .iter()

@@ -95,6 +95,19 @@ pub struct Derived {
     pub columns: Vec<Column>,
 }
 
+impl Derived {
+    /// The columns that its rows are sorted by: those that stand for a person, as that is whom
+    /// statements, revocations and training look for, then the one by which rows are replaced.
+    pub fn clustered_by(&self) -> Vec<&str> {
+        let person = self.columns.iter().filter(|column| column.class == Class::Pseudonym);
+        let mut columns: Vec<&str> = person.map(|column| column.name.as_str()).collect();
+        if !columns.contains(&self.replace_by.as_str()) {
+            columns.push(&self.replace_by);
+        }
+        columns
+    }
+}
+
 /// What the demo asks when everything is in place.
 #[derive(Clone, Debug)]
 pub struct Demo {

@@ -45,7 +45,7 @@ pub(super) async fn rebuild(
     let plan = context.state().create_logical_plan(&derived.sql).await.map_err(select)?;
     let plan = session::bind(plan, options).map_err(select)?;
     let before = table.stats()?.rows;
-    let written = write_all(&context, plan, table, &columns).await?;
+    let written = write_all(&context, plan, table, &columns, &derived.clustered_by()).await?;
     let rows_inserted = written.rows;
     let info = json!({
         "operation": "promote",

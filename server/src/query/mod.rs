@@ -13,6 +13,7 @@ mod history;
 mod joined;
 mod limits;
 mod parameters;
+mod plans;
 mod prepare;
 mod schemas;
 mod service;

@@ -21,6 +21,7 @@ use super::functions;
 use super::gate::gate;
 use super::limits::StatementLimits;
 use super::parameters::Parameters;
+use super::plans::Plans;
 use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
 use crate::lake::Lake;
 use crate::pipeline::Sight;
@@ -41,7 +42,8 @@ pub struct Statement {
 pub struct Planner {
     catalog: Catalog,
     /// What the session of every statement begins as.
-    session: SessionState,
+    session: Arc<SessionState>,
+    plans: Arc<Plans>,
 }
 
 /// A statement that can be run.
@@ -76,7 +78,8 @@ impl Planner {
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, LAKE_SCHEMA);
         let session = SessionStateBuilder::new_from_existing(session).with_config(config).build();
-        Ok(Self { catalog, session })
+        let session = Arc::new(session);
+        Ok(Self { catalog, session, plans: Arc::default() })
     }
 
     /// Plans a statement over what somebody sees.
@@ -96,9 +99,9 @@ impl Planner {
             self.catalog.clone(),
             sight.clone(),
             gated.moments,
-            self.session.clone(),
+            Arc::clone(&self.session),
         );
-        let session = SessionStateBuilder::new_from_existing(self.session.clone())
+        let session = SessionStateBuilder::new_from_existing(self.session.as_ref().clone())
             .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(Catalogs(Arc::clone(&tables))))
             .build();
@@ -108,14 +111,28 @@ impl Planner {
             let asked = name.to_string();
             described |= open(&tables, name).await?.ok_or(QueryError::UnknownTable(asked))?;
         }
-        let plan = session.statement_to_plan(gated.statement).await.map_err(failed)?;
-        // Before it is optimized: the optimizer puts the time of day in the place of now().
-        let same = !gated.explain && !described && immutable(&plan).map_err(failed)?;
-        let plan = session.optimize(&plan).map_err(failed)?;
-        bounded_constants(&plan)?;
-        let schema = Arc::clone(plan.schema().inner());
         let versions = tables.versions();
-        let tag = same.then(|| tag(statement, sight, &versions));
+        let tag = tag(statement, sight, &versions);
+        let depends = gated.explain || described;
+        let known = if depends { None } else { self.plans.get(&tag) };
+        let (plan, same) = match known {
+            Some(plan) => (plan, true),
+            None => {
+                let plan = session.statement_to_plan(gated.statement).await.map_err(failed)?;
+                // Before it is optimized: the optimizer puts the time of day in the place of now().
+                let same = !depends && immutable(&plan).map_err(failed)?;
+                let plan = session.optimize(&plan).map_err(failed)?;
+                bounded_constants(&plan)?;
+                if same {
+                    self.plans.keep(&tag, &statement.sql, &plan);
+                }
+                (plan, same)
+            }
+        };
+        let schema = Arc::clone(plan.schema().inner());
+        // What the information schema shows was opened while it was planned.
+        let versions = if depends { tables.versions() } else { versions };
+        let tag = same.then_some(tag);
         let memory = limits.memory;
         Ok(Prepared { plan, session, versions, schema, tag, explain: gated.explain, memory })
     }

@@ -33,7 +33,7 @@ pub(super) struct StatementTables {
     /// What reads each table: made once, so that the statement sees one version of it.
     read: tokio::sync::Mutex<BTreeMap<String, Arc<dyn TableProvider>>>,
     versions: Mutex<BTreeMap<String, BTreeSet<u64>>>,
-    session: SessionState,
+    session: Arc<SessionState>,
 }
 
 impl StatementTables {
@@ -41,7 +41,7 @@ impl StatementTables {
         catalog: Catalog,
         sight: Sight,
         moments: BTreeMap<String, (String, Moment)>,
-        session: SessionState,
+        session: Arc<SessionState>,
     ) -> Arc<Self> {
         let declared = catalog.declared(&sight);
         let (read, versions) = Default::default();

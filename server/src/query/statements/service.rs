@@ -50,6 +50,8 @@ struct Inner {
     turns: Semaphore,
     /// What this server runs or will run, and how to cancel it.
     here: Mutex<HashMap<String, CancellationToken>>,
+    /// Those that have ended, and until when they are kept: there is nothing more to look after.
+    ended: Mutex<HashMap<String, i64>>,
 }
 
 /// A statement as it is now.
@@ -87,7 +89,14 @@ impl Statements {
     pub fn new(lake: Lake, query: Query, rules: StatementsRules) -> Self {
         let turns = Semaphore::new(rules.at_once);
         let shelf = Shelf::new(lake);
-        Self(Arc::new(Inner { shelf, query, rules, turns, here: Mutex::default() }))
+        Self(Arc::new(Inner {
+            shelf,
+            query,
+            rules,
+            turns,
+            here: Mutex::default(),
+            ended: Mutex::default(),
+        }))
     }
 
     /// Takes a statement. With a key, the same question of the same person is asked once.
@@ -218,7 +227,8 @@ impl Statements {
         let inner = &self.0;
         let now = Utc::now().timestamp_millis();
         for id in inner.shelf.ids().await? {
-            if inner.here().contains_key(&id) {
+            let ended = inner.ended().get(&id).copied();
+            if inner.here().contains_key(&id) || ended.is_some_and(|expires| expires >= now) {
                 continue;
             }
             let Some(asked) = inner.shelf.asked(&id).await? else {
@@ -227,10 +237,15 @@ impl Statements {
             };
             if asked.expires < now {
                 inner.shelf.remove(&id).await?;
+                inner.ended().remove(&id);
                 tracing::info!(statement = id, "expired");
                 continue;
             }
             let (newest, cancelled) = inner.shelf.newest(&id).await?;
+            if newest.as_ref().is_some_and(|(_, run)| run.state.is_final()) {
+                inner.ended().insert(id, asked.expires);
+                continue;
+            }
             let stale = |at: i64| now.saturating_sub(at) > millis(inner.rules.lease);
             let (attempt, lost) = match &newest {
                 None => (0, stale(asked.created)),
@@ -336,6 +351,10 @@ impl Inner {
         attempt.all().await?;
         drop(turn);
         Ok(())
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, HashMap<String, i64>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn here(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
