@@ -5,6 +5,7 @@ mod api_doc;
 mod audit;
 mod audit_crash;
 mod auth;
+mod big_results;
 mod catalog;
 mod consent;
 mod crash;

@@ -18,6 +18,7 @@ mod statements;
 mod time_travel;
 mod types;
 mod visible;
+mod yielding;
 
 pub use answer::{Answer, Part, Totals};
 pub use bounds::Bounds;

@@ -22,6 +22,7 @@ use super::gate::gate;
 use super::limits::StatementLimits;
 use super::parameters::Parameters;
 use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
+use super::yielding::Yielding;
 use crate::lake::Lake;
 use crate::pipeline::Sight;
 
@@ -75,7 +76,10 @@ impl Planner {
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, LAKE_SCHEMA);
-        let session = SessionStateBuilder::new_from_existing(session).with_config(config).build();
+        let session = SessionStateBuilder::new_from_existing(session)
+            .with_config(config)
+            .with_physical_optimizer_rule(Arc::new(Yielding))
+            .build();
         Ok(Self { catalog, session })
     }
 

@@ -80,6 +80,22 @@ impl Service {
         key.sign(&claims).unwrap()
     }
 
+    /// Peak of its memory in bytes since it was last forgotten (VmHWM of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(self.of_process("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// The peak begins anew at what the process holds now (`clear_refs` of proc(5)).
+    pub fn forget_peak_memory(&self) {
+        std::fs::write(self.of_process("clear_refs"), "5").unwrap();
+    }
+
+    fn of_process(&self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.running.0.id()))
+    }
+
     /// SIGTERM, then the exit code.
     pub fn terminate(self) -> Option<i32> {
         self.running.terminate()
