@@ -375,7 +375,7 @@ async fn hostile_statements_cost_their_sender_an_error_and_nobody_else_anything(
         });
         std::fs::write(path, lines.collect::<String>()).unwrap();
     }
-    let peak = service.peak_bytes();
+    let peak = service.peak_memory();
     println!("{count} statements in {took:.1?}, the slowest {slowest:.1?}, peak memory {peak}");
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
 

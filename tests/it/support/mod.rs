@@ -1,5 +1,6 @@
 //! What the tests share: a lake in a folder of its own, the commands, an S3, other readers.
 
+mod chunked;
 mod command;
 mod http;
 mod keys;
@@ -10,6 +11,7 @@ mod seaweed;
 mod service;
 mod serving;
 
+pub use chunked::Chunked;
 pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
