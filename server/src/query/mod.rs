@@ -13,6 +13,7 @@ mod limits;
 mod parameters;
 mod prepare;
 mod schemas;
+mod scope;
 mod service;
 mod statements;
 mod time_travel;

@@ -92,8 +92,11 @@ impl Query {
         let deadline = Instant::now() + time;
         let stop = Stop { deadline, seconds: time.as_secs(), cancel };
         let sight = self.catalog.sight(principal);
-        let prepared = self.planner.prepare(statement, &sight, &limits).await?;
-        Ok(Ready { prepared, limits, turn, stop })
+        let prepared = self.planner.prepare(statement, &sight, &limits);
+        match tokio::time::timeout_at(deadline, prepared).await {
+            Ok(prepared) => Ok(Ready { prepared: prepared?, limits, turn, stop }),
+            Err(_) => Err(QueryError::TimeLimit(stop.seconds)),
+        }
     }
 
     /// The newest version of a table of the pipeline.

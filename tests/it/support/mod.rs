@@ -9,6 +9,7 @@ mod python;
 mod seaweed;
 mod service;
 mod serving;
+mod sql;
 
 pub use command::{Running, client, server};
 pub use http::TestServer;
@@ -19,6 +20,7 @@ pub use python::python;
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
+pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

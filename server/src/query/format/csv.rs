@@ -6,6 +6,7 @@ use deltalake::arrow::array::RecordBatch;
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::csv::WriterBuilder;
 use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use deltalake::arrow::json::writer::EncoderOptions;
 use deltalake::datafusion::common::Result;
 
 use super::values;
@@ -56,7 +57,7 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
             columns.push(cast(column, &DataType::Utf8)?);
             continue;
         }
-        let options = deltalake::arrow::json::writer::EncoderOptions::default();
+        let options = EncoderOptions::default().with_explicit_nulls(true);
         let one = [(Arc::clone(field), Arc::clone(column))];
         let mut encoders = values::encoders(&one, &options)?;
         let mut texts = deltalake::arrow::array::StringBuilder::new();
