@@ -16,6 +16,7 @@ mod parameters;
 mod plans;
 mod prepare;
 mod schemas;
+mod scope;
 mod service;
 mod statements;
 mod time_travel;

@@ -28,6 +28,8 @@ use crate::lake::Lake;
 use crate::pipeline::Sight;
 
 const INFORMATION_SCHEMA: &str = "information_schema";
+/// The table in it that shows how the server is set up, with paths.
+const SETTINGS: &str = "df_settings";
 
 /// A statement as it was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,7 +174,7 @@ async fn open(tables: &StatementTables, name: TableReference) -> Result<Option<b
         return Ok(None);
     }
     if &*schema == INFORMATION_SCHEMA {
-        return Ok(Some(true));
+        return Ok((&*table != SETTINGS).then_some(true));
     }
     Ok(tables.open(&schema, &table).await?.map(|_| false))
 }

@@ -10,6 +10,7 @@ mod python;
 mod seaweed;
 mod service;
 mod serving;
+mod sql;
 
 pub use chunked::Chunked;
 pub use command::{Running, client, server};
@@ -21,6 +22,7 @@ pub use python::python;
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
+pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
