@@ -56,7 +56,9 @@ async fn text_rows_bytes_and_time_have_their_own_answers() {
         let answer = server.sql(Role::Analyst, &sql).await;
         match expected {
             None => assert_eq!(answer.status, 200, "{sql}: {}", answer.text()),
-            Some((status, code)) => assert_eq!(answer.problem(), (status, code.to_owned()), "{sql}"),
+            Some((status, code)) => {
+                assert_eq!(answer.problem(), (status, code.to_owned()), "{sql}")
+            }
         }
     }
     let began = Instant::now();
@@ -84,7 +86,9 @@ async fn memory_is_a_share_beyond_which_sorts_spill() {
     let (lake, server) = limited(LimitsConfig::default(), |own| own.memory_bytes = 24 << 20).await;
     // About 30 MB of texts to sort, or to build a join's table of.
     let wide = format!("SELECT n, repeat(s, 14) || n AS t FROM ({})", many(100_000));
-    let sort = format!("SELECT min(t), count(*) FROM (SELECT t FROM ({wide}) ORDER BY t DESC LIMIT 90000)");
+    let sort = format!(
+        "SELECT min(t), count(*) FROM (SELECT t FROM ({wide}) ORDER BY t DESC LIMIT 90000)"
+    );
     let answer = server.sql(Role::Analyst, &sort).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.rows()[0][1], 90_000);
@@ -106,7 +110,12 @@ async fn memory_is_a_share_beyond_which_sorts_spill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_are_limited_by_role_and_in_all() {
-    let all = LimitsConfig { statements_at_once: 3, queued: 1, queue_seconds: 1, ..LimitsConfig::default() };
+    let all = LimitsConfig {
+        statements_at_once: 3,
+        queued: 1,
+        queue_seconds: 1,
+        ..LimitsConfig::default()
+    };
     let (_lake, server) = limited(all, |own| own.statements_at_once = 2).await;
     let hold = |role| tokio::spawn(server.statement(role, &endless()).send());
     let holds = [hold(Role::Analyst), hold(Role::Analyst)];
@@ -119,7 +128,10 @@ async fn turns_are_limited_by_role_and_in_all() {
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(server.rows(Role::Trainer, "SELECT 1").await, json!([[1]]));
     let third = third.await.unwrap().unwrap();
-    assert_eq!((third.status().as_u16(), &third.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+    assert_eq!(
+        (third.status().as_u16(), &third.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
     assert_eq!(third.json::<Value>().await.unwrap()["code"], "no_turn");
 
     // All turns are taken: another role waits too.
@@ -183,9 +195,13 @@ fn wire(server: &TestServer, accept: &str, sql: &str, header: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_break_behind_the_first_bytes_shows() {
     let (_lake, server) = limited(LimitsConfig::default(), |own| own.bytes = 1_000_000).await;
-    let rows = |count| format!("SELECT n, repeat(s, 10) || md5(CAST(n AS VARCHAR)) AS t FROM ({})", many(count));
+    let rows = |count| {
+        format!("SELECT n, repeat(s, 10) || md5(CAST(n AS VARCHAR)) AS t FROM ({})", many(count))
+    };
     // The last chunk of a whole answer is empty; what comes before may be trailers.
-    let whole = |bytes: &[u8]| bytes.ends_with(b"0\r\n\r\n") || bytes.ends_with(b"stedi-outcome: ok\r\n\r\n");
+    let whole = |bytes: &[u8]| {
+        bytes.ends_with(b"0\r\n\r\n") || bytes.ends_with(b"stedi-outcome: ok\r\n\r\n")
+    };
     for accept in [
         "application/json",
         "application/x-ndjson",
@@ -196,7 +212,8 @@ async fn a_break_behind_the_first_bytes_shows() {
         let (short, long) = (rows(1000), rows(100_000));
         let good = wire(&server, accept, &short, "te: trailers\r\n");
         assert!(good.starts_with(b"HTTP/1.1 200"), "{accept}");
-        let good_chunked = String::from_utf8_lossy(&good).to_lowercase().contains("transfer-encoding: chunked");
+        let good_chunked =
+            String::from_utf8_lossy(&good).to_lowercase().contains("transfer-encoding: chunked");
         assert!(!good_chunked || whole(&good), "{accept}");
         let broken = wire(&server, accept, &long, "te: trailers\r\n");
         let text = String::from_utf8_lossy(&broken);

@@ -14,7 +14,10 @@ use crate::support::{TestLake, TestServer};
 const STEPS: &str = "step_trainer_landing";
 
 fn step(number: u64) -> String {
-    format!("{{\"sensorReadingTime\":{},\"serialNumber\":\"d\",\"distanceFromObject\":1}}", number + 1)
+    format!(
+        "{{\"sensorReadingTime\":{},\"serialNumber\":\"d\",\"distanceFromObject\":1}}",
+        number + 1
+    )
 }
 
 /// A lake whose step trainer table has as many rows as its version says, and the commits' times.
@@ -48,10 +51,7 @@ async fn every_kind_of_reference_has_its_version() {
         (format!("SELECT count(*) FROM {STEPS} TIMESTAMP AS OF {at2}"), json!([[2]])),
         (format!("SELECT count(s.serialnumber) FROM {STEPS} VERSION AS OF 1 AS s"), json!([[1]])),
         (format!("SELECT count(s.serialnumber) FROM {STEPS} VERSION AS OF 1 s"), json!([[1]])),
-        (
-            format!("SELECT count({STEPS}.serialnumber) FROM {STEPS} VERSION AS OF 1"),
-            json!([[1]]),
-        ),
+        (format!("SELECT count({STEPS}.serialnumber) FROM {STEPS} VERSION AS OF 1"), json!([[1]])),
         (format!("SELECT count(*) FROM landing.{STEPS} VERSION AS OF 2"), json!([[2]])),
         (format!("SELECT count(*) FROM stedi.landing.{STEPS} VERSION AS OF 2"), json!([[2]])),
         (format!("SELECT count(*) FROM \"{STEPS}\" VERSION AS OF 2"), json!([[2]])),
@@ -77,7 +77,9 @@ async fn every_kind_of_reference_has_its_version() {
         ),
         (format!("SELECT (SELECT count(*) FROM {STEPS} VERSION AS OF 1) + 40"), json!([[41]])),
         (
-            format!("WITH w AS (SELECT * FROM {STEPS} VERSION AS OF 2) SELECT count(*) FROM w, w v"),
+            format!(
+                "WITH w AS (SELECT * FROM {STEPS} VERSION AS OF 2) SELECT count(*) FROM w, w v"
+            ),
             json!([[4]]),
         ),
         // A WITH query that is called as the table it reads.
@@ -197,7 +199,9 @@ async fn out_of_range_is_said_with_what_there_is() {
             "not_supported",
         ),
         (
-            format!("WITH {STEPS} AS (SELECT 1), v AS (SELECT * FROM {STEPS} VERSION AS OF 1) SELECT * FROM v"),
+            format!(
+                "WITH {STEPS} AS (SELECT 1), v AS (SELECT * FROM {STEPS} VERSION AS OF 1) SELECT * FROM v"
+            ),
             "not_supported",
         ),
         (format!("SELECT 1 FROM (SELECT 1) AS s VERSION AS OF 1"), "syntax_error"),
@@ -210,7 +214,8 @@ async fn out_of_range_is_said_with_what_there_is() {
         assert_eq!((status, found.as_str()), (expected, code), "{sql}");
     }
     // What a role does not see has no versions either.
-    let answer = server.sql(Role::Trainer, &format!("SELECT 1 FROM {STEPS} VERSION AS OF 99")).await;
+    let answer =
+        server.sql(Role::Trainer, &format!("SELECT 1 FROM {STEPS} VERSION AS OF 99")).await;
     assert_eq!(answer.problem(), (404, "table_not_found".to_owned()));
 
     // The log was cleaned up to version 1.

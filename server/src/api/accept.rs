@@ -19,13 +19,8 @@ const TYPES: [(&str, Format); 8] = [
 ];
 
 /// What a range with a wildcard stands for: the first that no other range names.
-const ANY: [Format; 5] = [
-    Format::Json,
-    Format::Ndjson,
-    Format::Csv,
-    Format::Arrow(Codec::Plain),
-    Format::Parquet,
-];
+const ANY: [Format; 5] =
+    [Format::Json, Format::Ndjson, Format::Csv, Format::Arrow(Codec::Plain), Format::Parquet];
 
 /// A part of `Accept`.
 struct Range {
@@ -78,9 +73,7 @@ fn range(text: &str) -> Option<Range> {
     let name = parts.next()?.to_ascii_lowercase();
     let (precision, mut formats) = match name.as_str() {
         "*/*" => (0, ANY.to_vec()),
-        "application/*" => {
-            (1, ANY.into_iter().filter(|format| *format != Format::Csv).collect())
-        }
+        "application/*" => (1, ANY.into_iter().filter(|format| *format != Format::Csv).collect()),
         "text/*" => (1, vec![Format::Csv]),
         name => (2, vec![TYPES.iter().find(|(media, _)| *media == name)?.1]),
     };

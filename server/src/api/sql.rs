@@ -149,11 +149,7 @@ pub(super) async fn statement(
 }
 
 /// What the head of an answer says of its statement.
-fn answered_headers(
-    prepared: &Prepared,
-    format: Format,
-    id: &str,
-) -> Result<HeaderMap, ApiError> {
+fn answered_headers(prepared: &Prepared, format: Format, id: &str) -> Result<HeaderMap, ApiError> {
     let value = |text: String| {
         HeaderValue::from_str(&text).map_err(|_| ApiError::Malformed("a table's name".to_owned()))
     };

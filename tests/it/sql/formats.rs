@@ -108,7 +108,8 @@ async fn a_result_without_rows_has_its_columns() {
     let (_lake, server) = served().await;
     let sql = "SELECT serialnumber, x FROM machine_learning_curated WHERE x > 1e9";
     let answer = of(&server, "application/json", sql).await.json();
-    let columns = json!([{ "name": "serialnumber", "type": "VARCHAR" }, { "name": "x", "type": "DOUBLE" }]);
+    let columns =
+        json!([{ "name": "serialnumber", "type": "VARCHAR" }, { "name": "x", "type": "DOUBLE" }]);
     assert_eq!(answer, json!({ "columns": columns, "rows": [], "row_count": 0 }));
     let answer = of(&server, "application/x-ndjson", sql).await;
     assert_eq!(answer.text(), "{\"end\":{\"row_count\":0}}\n");
@@ -132,10 +133,9 @@ async fn columns_of_one_name_get_names_that_differ() {
     let first = answer.text().lines().next().unwrap();
     assert_eq!(first, "{\"n\":1,\"n_3\":2,\"n_4\":3,\"n_2\":7}");
     assert_eq!(of(&server, "text/csv", sql).await.text(), "n,n_3,n_4,n_2\n1,2,3,7\n");
-    for batches in [
-        arrow(&of(&server, ARROW, sql).await.body),
-        parquet(of(&server, PARQUET, sql).await.body),
-    ] {
+    for batches in
+        [arrow(&of(&server, ARROW, sql).await.body), parquet(of(&server, PARQUET, sql).await.body)]
+    {
         let names: Vec<_> =
             batches[0].schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["n", "n_3", "n_4", "n_2"]);
@@ -167,7 +167,8 @@ async fn long_results_are_whole_in_every_format() {
     assert_eq!(sum(numbers), expected);
     let csv = of(&server, "text/csv", &full).await;
     assert_eq!(csv.text().lines().count() as u64, ROWS + 1);
-    let numbers = &mut csv.text().lines().skip(1).map(|l| l.split(',').next().unwrap().parse().unwrap());
+    let numbers =
+        &mut csv.text().lines().skip(1).map(|l| l.split(',').next().unwrap().parse().unwrap());
     assert_eq!(sum(numbers), expected);
     let compressed = format!("{ARROW}; codecs=\"zstd\"");
     let mut sizes = Vec::new();

@@ -66,7 +66,9 @@ async fn user_and_timestamp_are_columns() {
     let lake = TestLake::filled().await;
     let server = TestServer::start(&lake.config).await;
     let expected = json!([["ada@example.com", 1000]]);
-    for columns in ["user, timestamp", "USER, TimeStamp", "\"user\", \"timestamp\"", "a.user, a.timestamp"] {
+    for columns in
+        ["user, timestamp", "USER, TimeStamp", "\"user\", \"timestamp\"", "a.user, a.timestamp"]
+    {
         let sql = format!(
             "SELECT {columns} FROM accelerometer_landing a WHERE user IS NOT NULL AND timestamp > 0 \
              ORDER BY user, timestamp LIMIT 1"

@@ -21,9 +21,21 @@ async fn values_are_bound() {
         ("SELECT $2 || $1 || $2", json!(["a", "b"]), json!("bab")),
         ("SELECT ? || ?", json!(["a", "b"]), json!("ab")),
         ("SELECT ?::BIGINT + 1", json!(["41"]), json!(42)),
-        ("SELECT sum(n) FROM (VALUES (1), (2), (3)) AS v(n) WHERE n = ANY($1)", json!([[1, 3]]), json!(4)),
-        ("SELECT sum(n) FROM (VALUES (1), (2), (3)) AS v(n) WHERE n IN (?, ?)", json!([1, 3]), json!(4)),
-        ("SELECT count(*) FROM (SELECT * FROM (VALUES (1), (2), (3)) AS v(n) LIMIT $1 OFFSET $2)", json!([5, 1]), json!(2)),
+        (
+            "SELECT sum(n) FROM (VALUES (1), (2), (3)) AS v(n) WHERE n = ANY($1)",
+            json!([[1, 3]]),
+            json!(4),
+        ),
+        (
+            "SELECT sum(n) FROM (VALUES (1), (2), (3)) AS v(n) WHERE n IN (?, ?)",
+            json!([1, 3]),
+            json!(4),
+        ),
+        (
+            "SELECT count(*) FROM (SELECT * FROM (VALUES (1), (2), (3)) AS v(n) LIMIT $1 OFFSET $2)",
+            json!([5, 1]),
+            json!(2),
+        ),
         ("SELECT CASE WHEN $1 > 0 THEN $2 ELSE $3 END", json!([1, "yes", "no"]), json!("yes")),
         // In a text or a comment it is no placeholder.
         ("SELECT '$1 ?' /* $2 */ -- ?", json!([]), json!("$1 ?")),

@@ -62,7 +62,10 @@ async fn the_body_is_a_text_or_json() {
         (Some(utf8), "SELECT 'ä'"),
         (Some("Text/Plain;charset=\"utf-8\""), "SELECT 'ä'"),
         (Some("application/json"), r#"{"sql": "SELECT 'ä'"}"#),
-        (Some("application/json; charset=utf-8"), r#"{"sql": "SELECT '\u00e4'", "parameters": []}"#),
+        (
+            Some("application/json; charset=utf-8"),
+            r#"{"sql": "SELECT '\u00e4'", "parameters": []}"#,
+        ),
         (None, r#"{"sql": "SELECT $1", "parameters": ["ä"]}"#),
     ] {
         let answer = sent(&server, kind, body).await;
@@ -106,10 +109,8 @@ async fn the_body_is_a_text_or_json() {
 async fn a_body_is_read_up_to_its_limit() {
     let lake = TestLake::new().await;
     let bound = RoleLimitsConfig { statement_bytes: 1000, ..RoleLimitsConfig::default() };
-    let limits = LimitsConfig {
-        roles: [("analyst".to_owned(), bound)].into(),
-        ..LimitsConfig::default()
-    };
+    let limits =
+        LimitsConfig { roles: [("analyst".to_owned(), bound)].into(), ..LimitsConfig::default() };
     let server = TestServer::start(&Config { limits, ..lake.config.clone() }).await;
     // Values are not counted as text.
     let long = "v".repeat(5000);

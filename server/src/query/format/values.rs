@@ -58,7 +58,10 @@ pub(super) fn writable(batch: &RecordBatch) -> Result<Vec<(FieldRef, ArrayRef)>>
             | DataType::Time64(_)
             | DataType::Timestamp(..) => {
                 let text = Field::new(field.name(), DataType::Utf8, true);
-                Ok((Arc::new(text) as FieldRef, cast_with_options(column, &DataType::Utf8, &STRICT)?))
+                Ok((
+                    Arc::new(text) as FieldRef,
+                    cast_with_options(column, &DataType::Utf8, &STRICT)?,
+                ))
             }
             _ => Ok((Arc::clone(field), Arc::clone(column))),
         })
