@@ -7,3 +7,5 @@ mod names;
 mod parameters;
 mod requests;
 mod values;
+
+pub use formats::{arrow, parquet};

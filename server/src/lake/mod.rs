@@ -5,6 +5,7 @@ mod cache;
 mod commit;
 mod dialect;
 mod error;
+mod give_way;
 mod history;
 mod location;
 mod object;

@@ -20,6 +20,7 @@ use deltalake::datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
+use super::give_way::GiveWay;
 use super::share::SharePool;
 use crate::metrics::Usage;
 
@@ -125,7 +126,9 @@ pub fn bind(plan: LogicalPlan, options: &BTreeMap<String, String>) -> Result<Log
 /// `SELECT 1 FROM t LIMIT 1` gave every row. Scans hear of limits from the logical plan anyway.
 fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let rules = PhysicalOptimizer::new().rules.into_iter();
-    rules.filter(|rule| rule.name() != "LimitPushdown").collect()
+    let rules = rules.filter(|rule| rule.name() != "LimitPushdown");
+    // The last one: no other rule looks through what it adds.
+    rules.chain([Arc::new(GiveWay) as _]).collect()
 }
 
 fn config(partitions: usize) -> SessionConfig {

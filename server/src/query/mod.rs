@@ -23,7 +23,6 @@ mod time_travel;
 mod types;
 mod visible;
 mod workers;
-mod yielding;
 
 pub use answer::{Answer, Part, Totals};
 pub use bounds::Bounds;
