@@ -18,40 +18,64 @@ const TYPES: [(&str, Format); 8] = [
     ("application/x-parquet", Format::Parquet),
 ];
 
+/// What a range with a wildcard stands for: the first that no other range names.
+const ANY: [Format; 5] =
+    [Format::Json, Format::Ndjson, Format::Csv, Format::Arrow(Codec::Plain), Format::Parquet];
+
+/// A part of `Accept`.
+struct Range {
+    /// In thousandths.
+    quality: u32,
+    /// How exact it is: 2 for a media type, 1 for `text/*`, 0 for `*/*`.
+    precision: u8,
+    formats: Vec<Format>,
+}
+
 /// The format with the highest quality in `Accept`; JSON where it says nothing.
 ///
 /// # Errors
 /// [`ApiError::NotAcceptable`] if it names none that a result can have.
 pub(super) fn format(headers: &HeaderMap) -> Result<Format, ApiError> {
-    let mut best: Option<(u32, u8, Format)> = None;
+    let mut ranges = Vec::new();
     let mut any = false;
     for header in headers.get_all(ACCEPT) {
         let text = header.to_str().map_err(|_| ApiError::NotAcceptable)?;
-        for range in text.split(',').map(str::trim).filter(|range| !range.is_empty()) {
+        for text in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             any = true;
-            let Some((quality, precision, format)) = range_format(range) else { continue };
-            let better = best.is_none_or(|(q, p, _)| (quality, precision) > (q, p));
-            if quality > 0 && better {
-                best = Some((quality, precision, format));
-            }
+            ranges.extend(range(text));
         }
     }
-    match best {
-        Some((_, _, format)) => Ok(format),
-        None if any => Err(ApiError::NotAcceptable),
-        None => Ok(Format::Json),
+    if !any {
+        return Ok(Format::Json);
     }
+    // The most exact range that names a format says how good it is (RFC 9110, section 12.5.1).
+    ranges.sort_by_key(|range| std::cmp::Reverse(range.precision));
+    let mut named: Vec<&'static str> = Vec::new();
+    let mut best: Option<(u32, u8, Format)> = None;
+    for precision in [2, 1, 0] {
+        let ranges = ranges.iter().filter(|range| range.precision == precision);
+        let mut now = Vec::new();
+        for Range { quality, formats, .. } in ranges {
+            let free = formats.iter().find(|format| !named.contains(&format.name()));
+            now.extend(formats.iter().map(|format| format.name()));
+            let better = best.is_none_or(|(q, p, _)| (*quality, precision) > (q, p));
+            if let Some(format) = free.filter(|_| *quality > 0 && better) {
+                best = Some((*quality, precision, *format));
+            }
+        }
+        named.extend(now);
+    }
+    best.map(|(_, _, format)| format).ok_or(ApiError::NotAcceptable)
 }
 
-/// Quality in thousandths, how exact the range is, and its format.
-fn range_format(range: &str) -> Option<(u32, u8, Format)> {
-    let mut parts = range.split(';').map(str::trim);
+fn range(text: &str) -> Option<Range> {
+    let mut parts = text.split(';').map(str::trim);
     let name = parts.next()?.to_ascii_lowercase();
-    let (precision, mut format) = match name.as_str() {
-        "*/*" => (0, Format::Json),
-        "application/*" => (1, Format::Json),
-        "text/*" => (1, Format::Csv),
-        name => (2, TYPES.iter().find(|(media, _)| *media == name)?.1),
+    let (precision, mut formats) = match name.as_str() {
+        "*/*" => (0, ANY.to_vec()),
+        "application/*" => (1, ANY.into_iter().filter(|format| *format != Format::Csv).collect()),
+        "text/*" => (1, vec![Format::Csv]),
+        name => (2, vec![TYPES.iter().find(|(media, _)| *media == name)?.1]),
     };
     let mut quality = 1000;
     for parameter in parts {
@@ -62,11 +86,11 @@ fn range_format(range: &str) -> Option<(u32, u8, Format)> {
                 let q: f32 = value.parse().ok().filter(|q| (0.0..=1.0).contains(q))?;
                 quality = (q * 1000.0).round() as u32;
             }
-            "codecs" => format = compressed(format, value),
+            "codecs" => formats = formats.iter().map(|it| compressed(*it, value)).collect(),
             _ => {}
         }
     }
-    Some((quality, precision, format))
+    Some(Range { quality, precision, formats })
 }
 
 /// An Arrow stream with the first codec that is known; `codecs` is the parameter that Arrow's own
@@ -103,6 +127,11 @@ mod tests {
         assert_eq!(of("text/html, text/*;q=0.5"), Some(Format::Csv));
         assert_eq!(of("application/json;q=0.1, text/csv;q=0.2"), Some(Format::Csv));
         assert_eq!(of("*/*, application/vnd.apache.parquet"), Some(Format::Parquet));
+        assert_eq!(of("application/json;q=0, */*"), Some(Format::Ndjson));
+        assert_eq!(of("*/*, application/json;q=0.2, text/csv"), Some(Format::Csv));
+        assert_eq!(of("text/*, text/csv;q=0"), None);
+        assert_eq!(of("text/csv;q=0.5, text/*, application/json;q=0.7"), Some(Format::Json));
+        assert_eq!(of("text/csv, application/json"), Some(Format::Csv));
         assert_eq!(of("TEXT/CSV; header=present"), Some(Format::Csv));
         assert_eq!(of("application/x-ndjson;q=0, text/csv;q=0.001"), Some(Format::Csv));
         let arrow = "application/vnd.apache.arrow.stream; codecs=\"lz4, zstd\"";

@@ -49,6 +49,11 @@ impl Recorded {
         }
     }
 
+    /// Its id in the audit.
+    pub fn id(&self) -> &str {
+        self.open.as_ref().map_or("", Open::id)
+    }
+
     /// Says which versions it reads.
     pub fn reads(&mut self, versions: &BTreeMap<String, BTreeSet<u64>>) {
         // Of a table at several moments the newest.

@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use stedi_openapi::{SqlRequest, SqlResult};
-use uuid::Uuid;
 
 use super::accept;
 use super::authenticated::Authenticated;
@@ -79,7 +78,7 @@ pub(super) async fn sql(
         }
     };
     recorded.reads(&ready.prepared.versions);
-    let mut answered = answered_headers(&ready.prepared, format)?;
+    let mut answered = answered_headers(&ready.prepared, format, recorded.id())?;
     if let Some(tag) = answered.get(ETAG)
         && matches(&headers, tag)
     {
@@ -150,14 +149,14 @@ pub(super) async fn statement(
 }
 
 /// What the head of an answer says of its statement.
-fn answered_headers(prepared: &Prepared, format: Format) -> Result<HeaderMap, ApiError> {
+fn answered_headers(prepared: &Prepared, format: Format, id: &str) -> Result<HeaderMap, ApiError> {
     let value = |text: String| {
         HeaderValue::from_str(&text).map_err(|_| ApiError::Malformed("a table's name".to_owned()))
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
-    headers.insert(STATEMENT_ID, value(Uuid::now_v7().to_string())?);
+    headers.insert(STATEMENT_ID, value(id.to_owned())?);
     let versions = prepared.versions.iter().flat_map(|(table, versions)| {
         versions.iter().map(move |version| format!("{table}={version}"))
     });

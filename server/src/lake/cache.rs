@@ -35,9 +35,10 @@ impl TableCache {
         Self { staleness, slots: Mutex::default(), past: Mutex::default() }
     }
 
-    /// Takes a version that was read or committed, if it is newer than what is here.
-    pub fn offer(&self, key: &str, table: &Table) {
-        self.slot(key).offer(table);
+    /// Takes a version that was read or committed, if it is newer than what is here; `asked` is
+    /// when the store was asked for it.
+    pub fn offer(&self, key: &str, table: &Table, asked: Instant) {
+        self.slot(key).offer(table, asked);
     }
 
     fn slot(&self, key: &str) -> Arc<Slot> {
@@ -67,13 +68,15 @@ impl TableCache {
 }
 
 impl Slot {
-    fn offer(&self, table: &Table) {
+    fn offer(&self, table: &Table, asked: Instant) {
         let mut newest = held(&self.newest);
         match newest.as_mut() {
             // The same version keeps what was already made for it.
-            Some((known, seen)) if known.version() == table.version() => *seen = Instant::now(),
+            Some((known, seen)) if known.version() == table.version() => {
+                *seen = asked.max(*seen);
+            }
             Some((known, _)) if known.version() > table.version() => {}
-            _ => *newest = Some((table.clone(), Instant::now())),
+            _ => *newest = Some((table.clone(), asked)),
         }
     }
 
@@ -103,13 +106,15 @@ impl Lake {
             return Ok(Some(table));
         }
         self.metrics.table_cache_miss();
+        // What is read now may have been written before the answer comes.
+        let asked = Instant::now();
         let known = held(&slot.newest).as_ref().map(|(table, _)| table.clone());
         let table = match known {
             Some(known) => Some(known.refreshed().await?),
             None => self.table(folder, name).await?,
         };
         if let Some(table) = &table {
-            slot.offer(table);
+            slot.offer(table, asked);
         }
         // The slot keeps what was made for this version, such as its reader.
         let kept = held(&slot.newest).as_ref().map(|(table, _)| table.clone());

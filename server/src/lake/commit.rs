@@ -1,6 +1,7 @@
 //! Commits: all of a change or nothing, once.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
@@ -75,9 +76,10 @@ pub async fn commit(
     change: Change,
 ) -> Result<Table, LakeError> {
     let txns = change.txns.clone();
+    let asked = Instant::now();
     match try_commit(table, change).await {
         Ok(table) => {
-            lake.cache.offer(&format!("{folder}/{}", table.name()), &table);
+            lake.cache.offer(&format!("{folder}/{}", table.name()), &table, asked);
             lake.metrics.commit(table.name());
             Ok(table)
         }

@@ -15,6 +15,8 @@ use deltalake::datafusion::execution::disk_manager::{DiskManagerBuilder, DiskMan
 use deltalake::datafusion::execution::memory_pool::FairSpillPool;
 use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use deltalake::datafusion::logical_expr::LogicalPlan;
+use deltalake::datafusion::physical_optimizer::PhysicalOptimizerRule;
+use deltalake::datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
@@ -77,6 +79,7 @@ impl Sessions {
             .with_config(config(self.partitions))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_query_planner(DeltaPlanner::new())
+            .with_physical_optimizer_rules(rules())
             .build();
         SessionContext::new_with_state(state)
     }
@@ -115,6 +118,14 @@ pub fn bind(plan: LogicalPlan, options: &BTreeMap<String, String>) -> Result<Log
         .map(|(name, value)| (name.clone(), ScalarValue::from(value.as_str()).into()))
         .collect();
     plan.replace_params_with_values(&ParamValues::Map(values))
+}
+
+/// The rules that improve plans, without the one that pushes limits down: delta-rs' scan of no
+/// columns (`DeltaScanMetaExec`) lets a limit be pushed into it and forgets it, so that
+/// `SELECT 1 FROM t LIMIT 1` gave every row. Scans hear of limits from the logical plan anyway.
+fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    rules.filter(|rule| rule.name() != "LimitPushdown").collect()
 }
 
 fn config(partitions: usize) -> SessionConfig {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use deltalake::arrow::datatypes::{Schema, SchemaRef};
 use deltalake::datafusion::catalog::TableProvider;
@@ -80,12 +81,13 @@ impl Lake {
     pub async fn table(&self, folder: &str, name: &str) -> Result<Option<Table>, LakeError> {
         let failed = LakeError::table(name);
         let mut delta = self.unloaded(folder, name)?;
+        let asked = Instant::now();
         if !delta.verify_deltatable_existence().await.map_err(failed)? {
             return Ok(None);
         }
         delta.load().await.map_err(failed)?;
         let table = Table::new(name, delta);
-        self.cache.offer(&format!("{folder}/{name}"), &table);
+        self.cache.offer(&format!("{folder}/{name}"), &table, asked);
         Ok(Some(table))
     }
 

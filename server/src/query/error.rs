@@ -151,6 +151,12 @@ impl QueryError {
             | DataFusionError::Configuration(_)
             | DataFusionError::Diagnostic(..)
             | DataFusionError::Substrait(_) => Self::Invalid(first_words(&error)),
+            // A type that Parquet does not have.
+            DataFusionError::ParquetError(inner)
+                if matches!(inner.as_ref(), ParquetError::NYI(_)) =>
+            {
+                Self::Invalid("a column of the result has a type that this format lacks".to_owned())
+            }
             DataFusionError::Execution(_) => Self::Failed(first_words(&error)),
             DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
                 ArrowError::ExternalError(_) | ArrowError::IoError(..) => {

@@ -35,6 +35,23 @@ fn without_files(text: &str) -> String {
         rest = after;
     }
     out.push_str(rest);
+    without_names(&out)
+}
+
+/// What stands around a file's name: of metrics `{filename=a/b.parquet:0..9}`.
+const AROUND: [char; 12] = [' ', ',', '=', '{', '}', '[', ']', '(', ')', '"', '\'', '\n'];
+
+/// The text without names of files, wherever else they are.
+fn without_names(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(AROUND) {
+        let name = piece.strip_suffix(AROUND).unwrap_or(piece);
+        match name.contains(".parquet") {
+            true => out.push_str("file"),
+            false => out.push_str(name),
+        }
+        out.push_str(&piece[name.len()..]);
+    }
     out
 }
 
@@ -48,6 +65,8 @@ mod tests {
                     projection=[x]\n  Scan: file_groups={1 group: [[e/f.parquet]]}, x=1";
         let expected = "Scan: files=2, projection=[x]\n  Scan: files=1, x=1";
         assert_eq!(without_files(plan), expected);
+        let metrics = "opened{partition=0, filename=a/b/part-1.parquet:0..9}=1, é='x'";
+        assert_eq!(without_files(metrics), "opened{partition=0, filename=file}=1, é='x'");
         assert_eq!(without_files("file_groups={1 group: [[/secret"), "files=0");
     }
 }

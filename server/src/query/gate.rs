@@ -15,6 +15,7 @@ use deltalake::datafusion::sql::sqlparser::ast::{
 use super::bounds::Bounds;
 use super::error::QueryError;
 use super::parameters::Parameters;
+use super::scope::{self, Scope};
 use super::time_travel::Moment;
 use crate::lake::StatementDialect;
 
@@ -60,7 +61,7 @@ pub fn gate(sql: &str, parameters: &Parameters, bounds: &Bounds) -> Result<Gated
         },
         _ => return Err(QueryError::NotASelect),
     };
-    let mut visitor = Visitor { parameters, moments: BTreeMap::new() };
+    let mut visitor = Visitor { parameters, scope: Scope::default(), moments: BTreeMap::new() };
     if let ControlFlow::Break(error) = query.visit(&mut visitor) {
         return Err(error);
     }
@@ -88,6 +89,7 @@ fn select(statement: ast::Statement) -> Result<Box<Query>, QueryError> {
 
 struct Visitor<'a> {
     parameters: &'a Parameters,
+    scope: Scope,
     moments: BTreeMap<String, (String, Moment)>,
 }
 
@@ -104,6 +106,7 @@ impl VisitorMut for Visitor<'_> {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
+        self.scope.enter(query);
         if !query.locks.is_empty() {
             return refuse("FOR UPDATE or FOR SHARE");
         }
@@ -117,6 +120,11 @@ impl VisitorMut for Visitor<'_> {
             true => ControlFlow::Break(QueryError::NotASelect),
             false => ControlFlow::Continue(()),
         }
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<QueryError> {
+        self.scope.leave();
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
@@ -207,10 +215,10 @@ impl Visitor<'_> {
         let Some(ident) = name.0.last().and_then(|part| part.as_ident()).cloned() else {
             return refuse("this kind of table name");
         };
-        let table = match ident.quote_style {
-            Some(_) => ident.value.clone(),
-            None => ident.value.to_lowercase(),
-        };
+        if name.0.len() == 1 && self.scope.is_with_query(&ident) {
+            return refuse("a version of a WITH query");
+        }
+        let table = scope::normal(&ident);
         let pinned = format!("{table} {moment}");
         if let Some(last) = name.0.last_mut() {
             *last = ObjectNamePart::Identifier(Ident::with_quote('"', pinned.as_str()));

@@ -17,12 +17,14 @@ mod parameters;
 mod plans;
 mod prepare;
 mod schemas;
+mod scope;
 mod service;
 mod statements;
 mod time_travel;
 mod types;
 mod visible;
 mod workers;
+mod yielding;
 
 pub use answer::{Answer, Part, Totals};
 pub use bounds::Bounds;

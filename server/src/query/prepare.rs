@@ -24,6 +24,7 @@ use super::limits::StatementLimits;
 use super::parameters::Parameters;
 use super::plans::Plans;
 use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
+use super::yielding::Yielding;
 use crate::lake::Lake;
 use crate::pipeline::Sight;
 
@@ -81,7 +82,10 @@ impl Planner {
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, LAKE_SCHEMA);
-        let session = SessionStateBuilder::new_from_existing(session).with_config(config).build();
+        let session = SessionStateBuilder::new_from_existing(session)
+            .with_config(config)
+            .with_physical_optimizer_rule(Arc::new(Yielding))
+            .build();
         let session = Arc::new(session);
         Ok(Self { catalog, session, plans: Arc::default() })
     }

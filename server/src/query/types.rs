@@ -50,6 +50,14 @@ pub fn sql_name(data_type: &DataType) -> String {
                 .collect();
             format!("STRUCT<{}>", fields.join(", "))
         }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => {
+                let kinds: Vec<String> =
+                    fields.iter().map(|field| sql_name(field.data_type())).collect();
+                format!("MAP<{}>", kinds.join(", "))
+            }
+            other => sql_name(other),
+        },
         DataType::Dictionary(_, values) => sql_name(values),
         DataType::RunEndEncoded(_, values) => sql_name(values.data_type()),
         other => other.to_string().to_uppercase(),

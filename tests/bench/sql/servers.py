@@ -1,86 +1,108 @@
-"""The servers that are measured: each is started on a free port, and says what it took."""
-
-import http.client
-import pathlib
+"""The servers that are measured: each a process on loopback with the same table."""
+import json
+import os
+import re
 import socket
 import subprocess
-import sys
 import time
 
+from connection import Connection, request
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+ROWS = "application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 
 
 class Server:
-    """A process that answers `POST path` with the statement as its body."""
+    """A running server. `formats` is what it calls each format, `None` where it has none."""
 
-    def __init__(self, name, command, work, path, port, token="-", ready="/"):
-        self.name, self.path, self.token, self.port = name, path, token, port
-        self.log = (work / f"{name.replace(' ', '-')}.log").open("w")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=work)
-        deadline = time.time() + 120
-        while True:
-            assert self.process.poll() is None, pathlib.Path(self.log.name).read_text()
-            assert time.time() < deadline, f"{name} does not start"
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                connection.request("GET", ready)
-                connection.getresponse().read()
-                return
-            except OSError:
-                time.sleep(0.05)
+    def __init__(self, name, process, address, path, health, headers, formats, table):
+        self.name, self.process, self.address = name, process, address
+        self.path, self.health, self.headers = path, health, headers
+        self.formats, self.table = formats, table
 
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
+    def ask(self, sql, form):
+        """The bytes of a request, or `None` if it does not have the format."""
+        if (media := self.formats[form]) is None:
+            return None
+        headers = [("Accept", media), ("Content-Type", "text/plain"), *self.headers]
+        return request("POST", self.path, headers, sql.format(table=self.table).encode())
 
-    def ask(self, sql, accept):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        headers = {"Accept": accept, "Content-Type": "text/plain"}
-        if self.token != "-":
-            headers["Authorization"] = f"Bearer {self.token}"
-        connection.request("POST", self.path, sql, headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, f"{self.name}: {answer.status} {body[:300]}"
-        return body
+    def healthy(self):
+        try:
+            return Connection(self.address).ask(request("GET", self.health))[0] == 200
+        except OSError:
+            return False
 
-    def memory(self):
-        """Bytes of memory: now, and at most so far (proc(5))."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in status)
-        return [int(fields[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM")]
+    def wait(self, seconds=120):
+        stop = time.monotonic() + seconds
+        while not self.healthy():
+            if time.monotonic() > stop or self.process.poll() is not None:
+                raise SystemExit(f"{self.name} does not start")
+            time.sleep(0.05)
+
+    def peak(self):
+        """Peak of its memory, in bytes, since it was last forgotten (VmHWM)."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def forget_peak(self):
+        """VmHWM begins anew at what is resident now (proc(5), clear_refs)."""
+        with open(f"/proc/{self.process.pid}/clear_refs", "w") as file:
+            file.write("5")
+
+    def ticks(self):
+        """Processor time that it used, in clock ticks."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=30)
-        self.log.close()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
-def ours(binary, lake, state, work):
-    port = free_port()
-    command = [binary, "serve", "--listen", f"127.0.0.1:{port}", "--storage", lake]
-    token = subprocess.run(
-        [binary, "token", "--role", "admin", "--ttl", "8h", "--state-dir", state],
-        check=True, capture_output=True, text=True,
-    ).stdout.split()[-1]
-    command += ["--state-dir", state]
-    return Server("this server", command, work, "/v1/sql", port, token, "/healthz")
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("STEDI_", "AWS_"))}
 
 
-def roapi(files, memory, work):
-    """`files` is a folder of Parquet files for each table."""
-    port = free_port()
-    name = f"ROAPI, {'memory' if memory else 'disk'}"
-    tables = "".join(
-        f"  - name: \"{table}\"\n    uri: \"{folder}\"\n    option:\n      format: \"parquet\"\n"
-        f"      use_memory_table: {str(memory).lower()}\n"
-        for table, folder in files.items()
-    )
-    config = work / f"roapi-{'memory' if memory else 'disk'}.yml"
-    config.write_text(f"addr:\n  http: 127.0.0.1:{port}\n  postgres: 127.0.0.1:{free_port()}\ntables:\n{tables}")
-    binary = pathlib.Path(sys.executable).with_name("roapi")
-    return Server(name, [binary, "--config", config], work, "/api/sql", port)
+def stedi(binary, work, table):
+    """This server, with its defaults, asked by an analyst."""
+    log = open(work / "stedi.log", "w")
+    process = subprocess.Popen([binary, "serve", "--listen", "127.0.0.1:0"], cwd=work, text=True,
+                               env=clean_environment(), stdout=subprocess.PIPE, stderr=log)
+    line = process.stdout.readline()
+    found = re.search(r"http://([\d.]+):(\d+)", line)
+    if not found:
+        raise SystemExit(f"stedi-server does not start: {(work / 'stedi.log').read_text()}")
+    token = subprocess.run([binary, "token", "--role", "analyst", "--ttl", "8h"], cwd=work, text=True,
+                           env=clean_environment(), stdout=subprocess.PIPE, check=True).stdout.strip()
+    formats = dict(zip(("json", "csv", "arrow", "parquet"), ROWS))
+    return Server("stedi", process, (found[1], int(found[2])), "/v1/sql", "/healthz",
+                  [("Authorization", f"Bearer {token}")], formats, table)
+
+
+def roapi(binary, work, table, uri, form, in_memory):
+    """ROAPI over one table (its format `delta` or `parquet`), read from disk or held in memory."""
+    name = "ROAPI memory" if in_memory else "ROAPI disk"
+    http, postgres, flight = (free_port() for _ in range(3))
+    config = {
+        "addr": {"http": f"127.0.0.1:{http}", "postgres": f"127.0.0.1:{postgres}",
+                 "flight_sql": f"127.0.0.1:{flight}"},
+        "tables": [{"name": table, "uri": str(uri),
+                    "option": {"format": form, "use_memory_table": in_memory}}],
+    }
+    file = work / f"{name.replace(' ', '-')}.yml"
+    file.write_text(json.dumps(config))  # JSON is YAML
+    log = open(file.with_suffix(".log"), "w")
+    process = subprocess.Popen([binary, "-c", file], cwd=work, stdout=log, stderr=log,
+                               env=clean_environment() | {"RUST_LOG": "error"})
+    formats = dict(zip(("json", "csv", "arrow", "parquet"), ROWS)) | {"csv": "application/csv"}
+    return Server(name, process, ("127.0.0.1", http), "/api/sql", "/health", [], formats, table)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]

@@ -5,18 +5,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// `stedi-server`, with an environment without `STEDI_*` and `AWS_*`.
+/// `stedi-server`, with an environment without `STEDI_*` and `AWS_*`: the one that was built with the
+/// tests, or the one that `STEDI_TEST_SERVER` names.
 pub fn server() -> Command {
-    command("stedi-server")
+    let named = std::env::var_os("STEDI_TEST_SERVER").map(PathBuf::from);
+    command(named.unwrap_or_else(|| binaries().join("stedi-server")))
 }
 
 /// `stedi`.
 pub fn client() -> Command {
-    command("stedi")
+    command(binaries().join("stedi"))
 }
 
-fn command(name: &str) -> Command {
-    let mut command = Command::new(binaries().join(name));
+fn command(binary: PathBuf) -> Command {
+    let mut command = Command::new(binary);
     for (variable, _) in std::env::vars() {
         if variable.starts_with("STEDI_") || variable.starts_with("AWS_") {
             command.env_remove(variable);

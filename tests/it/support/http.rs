@@ -34,8 +34,13 @@ impl TestServer {
 
     /// A token of the local key.
     pub fn token(&self, role: Role) -> String {
+        self.token_of(role, "test")
+    }
+
+    /// The same for somebody else.
+    pub fn token_of(&self, role: Role, subject: &str) -> String {
         let claims = stedi_server::app::token_rules(&self.config).claims(
-            "test",
+            subject,
             role,
             now(),
             std::time::Duration::from_secs(600),

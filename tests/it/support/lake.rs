@@ -44,6 +44,14 @@ impl TestLake {
         Ok(Self { app, config, _folder: folder })
     }
 
+    /// A new lake with the fixture, promoted.
+    pub async fn filled() -> Self {
+        let lake = Self::new().await;
+        lake.load_folder(&super::fixture()).await;
+        lake.promote().await;
+        lake
+    }
+
     /// A lake that is there, in a folder that is removed with the test.
     pub async fn open(config: Config, folder: TempDir) -> Self {
         let app = App::open(&config).await.unwrap();

@@ -1,5 +1,6 @@
 //! What the tests share: a lake in a folder of its own, the commands, an S3, other readers.
 
+mod chunked;
 mod command;
 mod http;
 mod keys;
@@ -9,7 +10,9 @@ mod python;
 mod seaweed;
 mod service;
 mod serving;
+mod sql;
 
+pub use chunked::Chunked;
 pub use command::{Running, client, server};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
@@ -19,6 +22,7 @@ pub use python::python;
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
+pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -97,12 +97,20 @@ impl Service {
         key.sign(&claims).unwrap()
     }
 
-    /// The most bytes of memory that it has had at one time (`VmHWM` of proc(5)).
-    pub fn peak_bytes(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.running.0.id());
-        let status = std::fs::read_to_string(status).unwrap();
+    /// Peak of its memory in bytes since it was last forgotten (VmHWM of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(self.of_process("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// The peak begins anew at what the process holds now (`clear_refs` of proc(5)).
+    pub fn forget_peak_memory(&self) {
+        std::fs::write(self.of_process("clear_refs"), "5").unwrap();
+    }
+
+    fn of_process(&self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.running.0.id()))
     }
 
     /// SIGTERM, then the exit code.

@@ -4,10 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use deltalake::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use deltalake::arrow::compute::cast;
+use deltalake::arrow::compute::{CastOptions, cast_with_options};
 use deltalake::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use deltalake::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
+use deltalake::arrow::util::display::FormatOptions;
 use deltalake::datafusion::common::Result;
+
+/// A value that has no form is an error, not null.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The columns with names that differ: a join may give two the same name, which objects and most
 /// readers do not take. The second `a` is `a_2`.
@@ -44,9 +49,19 @@ pub(super) fn writable(batch: &RecordBatch) -> Result<Vec<(FieldRef, ArrayRef)>>
     fields
         .zip(batch.columns())
         .map(|(field, column)| match field.data_type() {
-            DataType::Interval(_) => {
+            // Arrow's own encoder writes the text of an error in the place of a time that has no
+            // form, such as one after the year 262142; a cast fails.
+            DataType::Interval(_)
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Timestamp(..) => {
                 let text = Field::new(field.name(), DataType::Utf8, true);
-                Ok((Arc::new(text) as FieldRef, cast(column, &DataType::Utf8)?))
+                Ok((
+                    Arc::new(text) as FieldRef,
+                    cast_with_options(column, &DataType::Utf8, &STRICT)?,
+                ))
             }
             _ => Ok((Arc::clone(field), Arc::clone(column))),
         })

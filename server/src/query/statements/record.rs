@@ -33,6 +33,14 @@ impl Asked {
         Statement { sql: self.sql.clone(), parameters }
     }
 
+    /// Whether somebody may read its result: an admin, or who asked, unless a role that they asked
+    /// with was taken from them.
+    pub fn is_for(&self, principal: &Principal) -> bool {
+        let has = |role: &String| principal.roles.iter().any(|own| own.name() == role);
+        principal.roles.contains(&Role::Admin)
+            || self.principal == principal.subject && self.roles.iter().all(has)
+    }
+
     /// Whether it is the same question of the same person.
     pub fn same(&self, other: &Self) -> bool {
         let parts =

@@ -82,7 +82,7 @@ impl Attempt<'_> {
         };
         self.run.state = State::Running;
         self.run.versions = ready.prepared.versions.clone();
-        self.pulse().await?;
+        self.say().await?;
         let schema = std::sync::Arc::clone(&ready.prepared.schema);
         let (prepared, stop, _turn) = ready.into_parts();
         let failed = |error| QueryError::of(error, limits.memory);
@@ -109,16 +109,14 @@ impl Attempt<'_> {
             if held_rows >= CHUNK_ROWS || held_bytes >= CHUNK_BYTES {
                 bytes += self.chunk(&schema, std::mem::take(&mut held)).await?;
                 (held_rows, held_bytes) = (0, 0);
-                if bytes > limits.bytes {
-                    return Err(QueryError::ByteLimit(limits.bytes).into());
-                }
+                within(bytes, limits.bytes)?;
             }
         }
         // There is always a first chunk: it has the columns.
         if held_rows > 0 || self.run.chunks.is_empty() {
-            self.chunk(&schema, held).await?;
+            bytes += self.chunk(&schema, held).await?;
         }
-        Ok(())
+        Ok(within(bytes, limits.bytes)?)
     }
 
     /// Keeps a chunk; returns its bytes.
@@ -164,11 +162,24 @@ impl Attempt<'_> {
         if since < self.pulse && self.run.seen != self.run.started {
             return Ok(());
         }
+        self.say().await
+    }
+
+    /// Says how far it is, and hears whether it was cancelled.
+    async fn say(&mut self) -> Result<(), StatementError> {
+        let now = Utc::now().timestamp_millis();
         if self.shelf.is_cancelled(self.id).await? {
             return Err(QueryError::Cancelled.into());
         }
         self.run.seen = now.max(self.run.started + 1);
         self.shelf.write(self.id, self.number, &self.run).await
+    }
+}
+
+fn within(bytes: u64, limit: u64) -> Result<(), QueryError> {
+    match bytes > limit {
+        true => Err(QueryError::ByteLimit(limit)),
+        false => Ok(()),
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::StatementError;
 use super::record::{Asked, Chunk, Outcome, Run, State};
 use super::run::Attempt;
 use super::shelf::Shelf;
-use crate::auth::{Principal, Role};
+use crate::auth::Principal;
 use crate::lake::Lake;
 use crate::query::format::Format;
 use crate::query::gate::gate;
@@ -133,8 +133,9 @@ impl Statements {
             true => self.start(id.clone(), asked, 0),
             false => {
                 let first = inner.shelf.asked(&id).await?;
-                if !first.is_some_and(|first| first.same(&asked)) {
-                    return Err(StatementError::KeyReused);
+                match first {
+                    Some(first) if first.same(&asked) && first.is_for(principal) => {}
+                    _ => return Err(StatementError::KeyReused),
                 }
             }
         }
@@ -150,9 +151,8 @@ impl Statements {
             return Err(unknown());
         }
         let asked = self.0.shelf.asked(id).await?.ok_or_else(unknown)?;
-        let theirs = asked.principal == principal.subject;
         let now = Utc::now().timestamp_millis();
-        if !(theirs || principal.roles.contains(&Role::Admin)) || asked.expires < now {
+        if !asked.is_for(principal) || asked.expires < now {
             return Err(unknown());
         }
         let (newest, cancelled) = self.0.shelf.newest(id).await?;
@@ -241,7 +241,7 @@ impl Statements {
                 tracing::info!(statement = id, "expired");
                 continue;
             }
-            let (newest, cancelled) = inner.shelf.newest(&id).await?;
+            let (newest, _) = inner.shelf.newest(&id).await?;
             if newest.as_ref().is_some_and(|(_, run)| run.state.is_final()) {
                 inner.ended().insert(id, asked.expires);
                 continue;
@@ -253,7 +253,7 @@ impl Statements {
                     (*attempt, !run.state.is_final() && (run.left || stale(run.seen)))
                 }
             };
-            if lost && !cancelled {
+            if lost {
                 tracing::info!(statement = id, attempt, "taken over");
                 self.start(id, asked, attempt);
             }
@@ -307,7 +307,17 @@ impl Inner {
         cancel: CancellationToken,
     ) -> Result<(), StatementError> {
         let mut run = Run::begun(Utc::now().timestamp_millis());
-        let Some(number) = self.shelf.claim(id, &run).await? else { return Ok(()) };
+        // The one after those that were seen: who saw fewer comes too late.
+        let number = attempts + 1;
+        if !self.shelf.claim(id, number, &run).await? {
+            return Ok(());
+        }
+        // Its server ended before it heard of it.
+        if attempts > 0 && self.shelf.is_cancelled(id).await? {
+            run.state = State::Cancelled;
+            run.finished = Some(run.started);
+            return self.shelf.write(id, number, &run).await;
+        }
         if attempts >= ATTEMPTS {
             run.state = State::Failed;
             run.finished = Some(run.started);

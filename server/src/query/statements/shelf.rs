@@ -37,12 +37,10 @@ impl Shelf {
         self.read(&path(id, ASKED)).await
     }
 
-    /// Takes the next attempt; `None` if somebody else did.
-    pub async fn claim(&self, id: &str, run: &Run) -> Result<Option<u32>, StatementError> {
-        let attempt = self.attempts(id).await?.0 + 1;
+    /// Takes an attempt; false if somebody else did.
+    pub async fn claim(&self, id: &str, attempt: u32, run: &Run) -> Result<bool, StatementError> {
         let path = path(id, &run_name(attempt));
-        let created = self.lake.create_object(&path, bytes(&path, run)?).await?;
-        Ok(created.then_some(attempt))
+        Ok(self.lake.create_object(&path, bytes(&path, run)?).await?)
     }
 
     pub async fn write(&self, id: &str, attempt: u32, run: &Run) -> Result<(), StatementError> {
