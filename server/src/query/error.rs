@@ -212,6 +212,7 @@ pub(super) fn first_words(error: &DataFusionError) -> String {
         "This feature is not implemented: ",
         "Invalid or Unsupported Configuration: ",
         "Compute error: ",
+        "Internal error: ",
     ];
     let mut text = text;
     while let Some(rest) = kinds.iter().find_map(|kind| text.strip_prefix(kind)) {
@@ -221,6 +222,8 @@ pub(super) fn first_words(error: &DataFusionError) -> String {
         Some(inner) => inner.replace("\\\"", "\""),
         None => text.to_owned(),
     };
+    // Of an error within an error too.
+    let text = text.replace("Error during planning: ", "").replace("DataFusion", "the engine");
     let mut words: String = text.chars().take(WORDS).collect();
     if words.len() < text.len() {
         words.push('…');

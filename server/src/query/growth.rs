@@ -6,9 +6,12 @@ use deltalake::arrow::datatypes::{DataType, Int64Type};
 use deltalake::datafusion::common::{Result, exec_err};
 use deltalake::datafusion::logical_expr::ColumnarValue;
 
-/// Functions that make a longer text of texts.
-pub(super) const GROWING: [&str; 7] =
-    ["repeat", "lpad", "rpad", "replace", "regexp_replace", "concat", "concat_ws"];
+/// Functions that make a longer text of texts, and one that takes the square of their length.
+pub(super) const GROWING: [&str; 8] =
+    ["repeat", "lpad", "rpad", "replace", "regexp_replace", "concat", "concat_ws", LEVENSHTEIN];
+const LEVENSHTEIN: &str = "levenshtein";
+/// Pairs of bytes that it may compare in one batch of rows.
+const BATCH_PAIRS: u64 = 64 * 1024 * 1024;
 /// Bytes that one call may make of one batch of rows.
 const BATCH_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of one value that it may make, beside those that it was given.
@@ -27,6 +30,13 @@ pub(super) fn check(name: &str, args: &[ColumnarValue], rows: usize) -> Result<(
     let mut total: u64 = 0;
     for row in 0..rows {
         let (given, made) = call.bytes(row);
+        if name == LEVENSHTEIN {
+            total = total.saturating_add(made);
+            if total > BATCH_PAIRS {
+                return exec_err!("{name} is given texts that are too long");
+            }
+            continue;
+        }
         total = total.saturating_add(made.saturating_sub(given));
         if made > VALUE_BYTES.saturating_add(given) || total > BATCH_BYTES {
             return exec_err!(
@@ -46,6 +56,8 @@ enum Call {
     Padded(ArrayRef),
     /// A text, what is replaced in it, and by what; the last flag says that the second is a pattern.
     Replaced(Box<[StringArray; 3]>, bool),
+    /// Each byte of a text with each one of another.
+    Compared(StringArray, StringArray),
     /// Texts behind each other.
     Joined(Vec<StringArray>),
 }
@@ -63,6 +75,7 @@ impl Call {
                 let pattern = name == "regexp_replace";
                 Self::Replaced(Box::new([texts(text)?, texts(from)?, texts(to)?]), pattern)
             }
+            (LEVENSHTEIN, [one, other]) => Self::Compared(texts(one)?, texts(other)?),
             _ => Self::Joined(args.iter().map(texts).collect::<Result<_>>()?),
         })
     }
@@ -96,6 +109,10 @@ impl Call {
                 };
                 let left = given.saturating_sub(taken);
                 (given, left.saturating_add((places as u64).saturating_mul(by)))
+            }
+            Self::Compared(one, other) => {
+                let (one, other) = (text(one, row).len() as u64, text(other, row).len() as u64);
+                (0, one.saturating_mul(other))
             }
             Self::Joined(all) => {
                 let lengths = all.iter().map(|texts| text(texts, row).len() as u64);
@@ -146,6 +163,13 @@ mod tests {
         assert!(!checked("regexp_replace", &["x".repeat(900).as_str(), ".", "$0"]));
         let many = vec![long.as_str(); 3];
         assert!(checked("concat", &many[..2]) && !checked("concat", &many));
+    }
+
+    #[test]
+    fn texts_are_compared_up_to_a_length() {
+        let text = "x".repeat(8 * 1024);
+        assert!(checked("levenshtein", &[&text, &text]));
+        assert!(!checked("levenshtein", &[&text, &format!("{text}y")]));
     }
 
     #[test]

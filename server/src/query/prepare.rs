@@ -16,6 +16,7 @@ use deltalake::datafusion::sql::resolve::resolve_table_references;
 use sha2::{Digest, Sha256};
 
 use super::catalog::Catalog;
+use super::constants;
 use super::error::QueryError;
 use super::functions;
 use super::gate::gate;
@@ -27,8 +28,9 @@ use crate::lake::Lake;
 use crate::pipeline::Sight;
 
 const INFORMATION_SCHEMA: &str = "information_schema";
-/// The table in it that shows how the server is set up, with paths.
-const SETTINGS: &str = "df_settings";
+/// Its tables that are there; another one has the server's settings, with paths of its machine.
+const INFORMATION_TABLES: [&str; 6] =
+    ["tables", "views", "columns", "schemata", "routines", "parameters"];
 
 /// A statement as it was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,8 +125,9 @@ impl Planner {
                 let plan = session.statement_to_plan(gated.statement).await.map_err(failed)?;
                 // Before it is optimized: the optimizer puts the time of day in the place of now().
                 let same = !depends && immutable(&plan).map_err(failed)?;
+                constants::bounded_patterns(&plan)?;
                 let plan = session.optimize(&plan).map_err(failed)?;
-                bounded_constants(&plan)?;
+                constants::bounded(&plan)?;
                 if same {
                     self.plans.keep(&tag, &statement.sql, &plan);
                 }
@@ -170,31 +173,9 @@ async fn open(tables: &StatementTables, name: TableReference) -> Result<Option<b
         return Ok(None);
     }
     if &*schema == INFORMATION_SCHEMA {
-        return Ok((&*table != SETTINGS).then_some(true));
+        return Ok(INFORMATION_TABLES.contains(&&*table).then_some(true));
     }
     Ok(tables.open(&schema, &table).await?.map(|_| false))
-}
-
-/// Bytes of one constant. It is repeated for each row of a batch, outside of any pool.
-const CONSTANT_BYTES: usize = 64 * 1024;
-
-fn bounded_constants(plan: &LogicalPlan) -> Result<(), QueryError> {
-    let mut large = false;
-    let walked = plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if let Expr::Literal(value, _) = expr {
-                    large |= value.size() > CONSTANT_BYTES;
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    });
-    walked.map_err(|error| QueryError::of(error, 0))?;
-    match large {
-        true => Err(QueryError::Invalid(format!("a constant of more than {CONSTANT_BYTES} bytes"))),
-        false => Ok(()),
-    }
 }
 
 /// Whether the plan gives the same rows for the same tables.
