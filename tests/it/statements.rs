@@ -100,7 +100,7 @@ async fn a_result_is_kept_in_chunks_of_every_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_fails_and_is_cancelled() {
     let lake = TestLake::new().await;
-    let own = RoleLimitsConfig { bytes: 100_000, rows: 200_000, ..RoleLimitsConfig::default() };
+    let own = RoleLimitsConfig { bytes: 100_000, rows: 30_000, ..RoleLimitsConfig::default() };
     let limits =
         LimitsConfig { roles: [("analyst".to_owned(), own)].into(), ..LimitsConfig::default() };
     let server = TestServer::start(&Config { limits, ..lake.config.clone() }).await;
@@ -115,7 +115,7 @@ async fn it_waits_fails_and_is_cancelled() {
         ("SELECT * FROM customer_landing".to_owned(), "table_not_found"),
         ("SELECT 1 / (n - n) FROM (VALUES (1)) v(n)".to_owned(), "statement_failed"),
         (format!("SELECT md5(CAST(n AS VARCHAR)) FROM ({})", many(20_000)), "too_many_bytes"),
-        (format!("SELECT n FROM ({})", many(200_001)), "too_many_rows"),
+        (format!("SELECT n FROM ({})", many(30_001)), "too_many_rows"),
     ] {
         let answer = answered(ask(&server, &sql).header("prefer", "wait=20")).await;
         assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("failed")), "{sql}");

@@ -191,8 +191,11 @@ async fn out_of_range_is_said_with_what_there_is() {
     // What cannot be resolved is refused, not ignored.
     for (sql, code) in [
         (format!("SELECT 1 FROM {STEPS} FOR SYSTEM_TIME AS OF '2030-01-01'"), "not_supported"),
-        (format!("WITH w AS (SELECT 1) SELECT * FROM w VERSION AS OF 1"), "not_supported"),
-        (format!("WITH W AS (SELECT 1) SELECT (SELECT 1 FROM w VERSION AS OF 1)"), "not_supported"),
+        ("WITH w AS (SELECT 1) SELECT * FROM w VERSION AS OF 1".to_owned(), "not_supported"),
+        (
+            "WITH W AS (SELECT 1) SELECT (SELECT 1 FROM w VERSION AS OF 1)".to_owned(),
+            "not_supported",
+        ),
         (
             format!("WITH {STEPS} AS (SELECT 1) SELECT * FROM {STEPS} VERSION AS OF 1"),
             "not_supported",
@@ -203,10 +206,10 @@ async fn out_of_range_is_said_with_what_there_is() {
             ),
             "not_supported",
         ),
-        (format!("SELECT 1 FROM (SELECT 1) AS s VERSION AS OF 1"), "syntax_error"),
+        ("SELECT 1 FROM (SELECT 1) AS s VERSION AS OF 1".to_owned(), "syntax_error"),
         (format!("SELECT 1 FROM {STEPS} VERSION AS OF"), "syntax_error"),
-        (format!("SELECT 1 FROM nothing VERSION AS OF 0"), "table_not_found"),
-        (format!("SELECT 1 FROM information_schema.tables VERSION AS OF 0"), "statement_invalid"),
+        ("SELECT 1 FROM nothing VERSION AS OF 0".to_owned(), "table_not_found"),
+        ("SELECT 1 FROM information_schema.tables VERSION AS OF 0".to_owned(), "statement_invalid"),
     ] {
         let (status, found) = server.sql(Role::Admin, &sql).await.problem();
         let expected = if code == "table_not_found" { 404 } else { 422 };

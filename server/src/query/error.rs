@@ -143,7 +143,10 @@ impl QueryError {
     /// may see, so what it says of columns is theirs to know.
     pub fn of(error: DataFusionError, memory: usize) -> Self {
         match error.find_root() {
-            DataFusionError::ResourcesExhausted(_) => Self::OutOfMemory(memory),
+            DataFusionError::ResourcesExhausted(_) => {
+                tracing::info!(reason = first_words(&error), "a statement is out of memory");
+                Self::OutOfMemory(memory)
+            }
             DataFusionError::SQL(..) => Self::Syntax(first_words(&error)),
             DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
