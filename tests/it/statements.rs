@@ -47,7 +47,7 @@ async fn until(server: &TestServer, id: &str, state: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_is_kept_in_chunks_of_every_format() {
-    const ROWS: u64 = 250_000;
+    const ROWS: u64 = 150_000;
     let (_lake, server) = served(StatementsConfig::default()).await;
     let token = server.token(Role::Analyst);
     let answer = answered(ask(&server, &format!("SELECT n FROM ({})", many(ROWS)))).await;

@@ -179,7 +179,6 @@ async fn out_of_range_is_said_with_what_there_is() {
         ("VERSION AS OF 18446744073709551615", "its newest version is 2"),
         ("VERSION AS OF 18446744073709551616", "a whole number"),
         ("VERSION AS OF 1.0", "a whole number"),
-        ("VERSION AS OF '1'", "a whole number"),
         ("TIMESTAMP AS OF 1000", "its history begins at 20"),
         ("TIMESTAMP AS OF '9999-12-31'", "it is 20"),
     ] {
