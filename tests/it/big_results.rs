@@ -18,6 +18,9 @@ use stedi_server::auth::Role;
 
 use crate::support::{Chunked, Service};
 
+/// The media type of a format, and what shows that a result in it is whole.
+type Format<'a> = (&'a str, &'a dyn Fn(&Seen));
+
 /// Rows of a result, where the environment says nothing.
 const ROWS: u64 = 300_000;
 /// Bytes of a result at least: more than the memory that it may take.
@@ -124,7 +127,7 @@ async fn are_streamed_in_memory_that_does_not_grow_with_them() {
     let token = service.token(Role::Analyst);
     let (rows, idle) = (rows(), service.peak_memory());
     println!("{rows} rows; idle {} MB", idle / 1_000_000);
-    let whole: [(&str, &dyn Fn(&Seen)); 5] = [
+    let whole: [Format; 5] = [
         ("application/json", &|seen| {
             assert!(seen.ends_with(&format!("],\"row_count\":{rows}}}\n")))
         }),

@@ -64,7 +64,7 @@ async fn text_rows_bytes_and_time_have_their_own_answers() {
     let began = Instant::now();
     assert_eq!(refused(&server, &endless()).await, (408, "statement_timeout".to_owned()));
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(server.going_on().await, (0, 0));
+    server.until_going_on((0, 0)).await;
 
     let (_, published) = server.json("/v1/limits", Some(&server.token(Role::Analyst))).await;
     let expected = json!({
