@@ -32,7 +32,8 @@ async fn asked_as(role: Role) {
         .args(["--header", &format!("Authorization: Bearer {}", service.token(role))])
         .args(["--checks", checks, "--max-examples", &examples, "--seed", "1"])
         .args(["--generation-database", "none", "--no-color", "--request-timeout", "60"])
-        .args(["--phases", "examples,coverage,fuzzing", "--workers", "4"])
+        // One thread: Python 3.11's parser counts its depth wrongly where several use it.
+        .args(["--phases", "examples,coverage,fuzzing", "--workers", "1"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
