@@ -2,11 +2,8 @@
 
 use stedi_openapi::Code;
 
-/// Every problem of a statement.
-pub(super) const STATEMENT: [Code; 24] = [
-    Code::TableNotFound,
-    Code::NotAcceptable,
-    Code::TimeLimit,
+/// What can be wrong with the request for a statement, and with its text.
+const ASKING: [Code; 12] = [
     Code::BodyTooLarge,
     Code::StatementTooLong,
     Code::UnsupportedMediaType,
@@ -18,34 +15,31 @@ pub(super) const STATEMENT: [Code; 24] = [
     Code::NotSupported,
     Code::Parameters,
     Code::NoSuchVersion,
+    Code::QueueFull,
+];
+/// What can go wrong while it is answered.
+const ANSWERING: [Code; 11] = [
+    Code::TableNotFound,
+    Code::NotAcceptable,
+    Code::TimeLimit,
     Code::StatementInvalid,
     Code::StatementFailed,
     Code::OutOfMemory,
     Code::RowLimit,
     Code::ByteLimit,
     Code::Cancelled,
-    Code::QueueFull,
     Code::NoTurn,
     Code::Stopping,
-    Code::Internal,
 ];
+/// The problems of a kept result.
+pub(super) const RESULT: [Code; 3] = [Code::StatementNotFound, Code::NotAcceptable, Code::NotDone];
+
+/// Every problem of a statement that is answered at once.
+pub(super) fn answered() -> Vec<Code> {
+    [ASKING.as_slice(), &ANSWERING].concat()
+}
 
 /// The problems of asking for a statement that runs by itself.
-pub(super) const ASKED: [Code; 13] = [
-    Code::BodyTooLarge,
-    Code::StatementTooLong,
-    Code::UnsupportedMediaType,
-    Code::NotASelect,
-    Code::StatementEmpty,
-    Code::StatementTooDeep,
-    Code::SeveralStatements,
-    Code::SyntaxError,
-    Code::NotSupported,
-    Code::Parameters,
-    Code::NoSuchVersion,
-    Code::KeyReused,
-    Code::QueueFull,
-];
-
-/// The problems of its result.
-pub(super) const RESULT: [Code; 3] = [Code::StatementNotFound, Code::NotAcceptable, Code::NotDone];
+pub(super) fn asked() -> Vec<Code> {
+    [ASKING.as_slice(), &[Code::KeyReused]].concat()
+}

@@ -1,7 +1,6 @@
 //! From a statement to a plan over the tables that its asker sees.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use deltalake::arrow::datatypes::SchemaRef;
@@ -203,10 +202,6 @@ fn tag(statement: &Statement, sight: &Sight, versions: &BTreeMap<String, BTreeSe
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part.as_bytes());
     }
-    let mut tag = String::new();
-    for byte in digest.finalize().iter().take(16) {
-        // Writing to a String does not fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag
+    let digest = digest.finalize();
+    hex::encode(digest.get(..16).unwrap_or(&digest))
 }

@@ -226,7 +226,10 @@ impl Statements {
     pub async fn sweep(&self) -> Result<(), StatementError> {
         let inner = &self.0;
         let now = Utc::now().timestamp_millis();
-        for id in inner.shelf.ids().await? {
+        let ids = inner.shelf.ids().await?;
+        // Another server may have removed some.
+        inner.ended().retain(|id, _| ids.contains(id));
+        for id in ids {
             let ended = inner.ended().get(&id).copied();
             if inner.here().contains_key(&id) || ended.is_some_and(|expires| expires >= now) {
                 continue;
