@@ -42,6 +42,12 @@ async fn duckdb_reads_the_parquet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(python_readers), ignore = "DuckDB is not installed; tests/run installs it")]
+async fn duckdb_reads_the_csv_and_tells_null_from_an_empty_text() {
+    read_by("duckdb-csv").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(python_readers), ignore = "pandas is not installed; tests/run installs it")]
 async fn pandas_reads_the_csv() {
     read_by("pandas").await;

@@ -1,5 +1,6 @@
 //! `POST /v1/sql`.
 
+mod csv;
 mod etag;
 mod explain;
 mod formats;

@@ -1,6 +1,6 @@
 """Reads results of statements with a reader of another make, and compares them with the JSON answer.
 
-usage: read_results.py pyarrow|polars|duckdb|pandas|json URL    (the token is in STEDI_TOKEN)
+usage: read_results.py pyarrow|polars|duckdb|duckdb-csv|pandas|json URL    (the token is in STEDI_TOKEN)
 """
 
 import csv
@@ -44,7 +44,7 @@ CASES = {
     "texts": """SELECT a FROM (VALUES (0, 'plain'), (1, 'comma, "quote"'), (2, 'line\nbreak'),
         (3, 'ünïcödé ☃ 𝄞'), (4, NULL), (5, ' blanks '), (6, 'tab\tback\\slash'), (7, '1')
         ) AS t(n, a) ORDER BY n""",
-    "empty texts": "SELECT '' AS a, 'x' AS b",
+    "empty texts": "SELECT '' AS a, 'x' AS b, CAST(NULL AS VARCHAR) AS c",
     "dates": """SELECT a FROM (VALUES (0, DATE '2024-02-29'), (1, DATE '1969-12-31'),
         (2, DATE '9999-12-31'), (3, NULL)) AS t(n, a) ORDER BY n""",
     "timestamps": """SELECT arrow_cast('2024-02-29T12:34:56', 'Timestamp(Second, None)') AS a,
@@ -170,10 +170,24 @@ def with_pandas(sql):
     import pandas
 
     text = ask(sql, CSV).read()
-    frame = pandas.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False)
+    # The line of a result of one column without a value is empty.
+    frame = pandas.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, skip_blank_lines=False)
     # The header again, since pandas renames what is there twice.
     names = next(csv.reader(io.StringIO(text.decode())))
     return names, frame.values.tolist()
+
+
+def with_duckdb_csv(sql):
+    import duckdb
+
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        file.write(ask(sql, CSV).read())
+        file.flush()
+        relation = duckdb.connect().sql(
+            f"FROM read_csv('{file.name}', all_varchar=true, allow_quoted_nulls=false, header=true,"
+            " delim=',', quote='\"', escape='\"', null_padding=false, max_line_size=10000000)"
+        )
+        return None, [list(row) for row in relation.fetchall()]
 
 
 def with_lines(sql):
@@ -185,9 +199,10 @@ def with_lines(sql):
     return list(rows[0]) if rows else None, [list(row.values()) for row in rows]
 
 
-def from_csv(text, kind):
-    """CSV has texts alone; an empty one is NULL, or an empty text."""
-    if text == "":
+def from_csv(text, kind, told=False):
+    """CSV has texts alone; an empty one is NULL where the reader does not tell it from one that is
+    not there."""
+    if text is None or text == "" and not told:
         return None
     if kind.startswith(("ARRAY", "STRUCT")):
         return json.loads(text)
@@ -215,6 +230,7 @@ read = {
     "pyarrow": with_pyarrow,
     "polars": with_polars,
     "duckdb": with_duckdb,
+    "duckdb-csv": with_duckdb_csv,
     "pandas": with_pandas,
     "json": with_lines,
 }[READER]
@@ -229,6 +245,10 @@ for what, sql in CASES.items():
         if READER == "pandas":
             theirs = [[from_csv(v, k) for v, k in zip(row, kinds, strict=True)] for row in rows]
             ours = [[None if value == "" else value for value in row] for row in ours]
+        elif READER == "duckdb-csv":
+            theirs = [
+                [from_csv(v, k, told=True) for v, k in zip(row, kinds, strict=True)] for row in rows
+            ]
         elif READER == "json":
             theirs = [[expected(v, k) for v, k in zip(row, kinds, strict=True)] for row in rows]
         else:

@@ -81,7 +81,7 @@ async fn the_same_statement_in_every_format() {
     }
     let answer = of(&server, "text/csv", MIXED).await;
     assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8; header=present");
-    let expected = "n,s,f,b\n1,\"a,\"\"b\"\"\",,true\n2,\"x\ny\",1.5,false\n3,,0.1,\n";
+    let expected = "n,s,f,b\n1,\"a,\"\"b\"\"\",,true\n2,\"x\ny\",1.5,false\n3,\"\",0.1,\n";
     assert_eq!(answer.text(), expected);
 
     let answer = of(&server, ARROW, MIXED).await;
