@@ -55,6 +55,9 @@ pub struct TableVersion {
     /// How a derived table was brought up to date.
     #[schema(example = "rebuild")]
     pub mode: Option<String>,
+    /// Why in this way.
+    #[schema(example = "rows came")]
+    pub why: Option<String>,
     /// On whose behalf; nobody's where the service did it by itself.
     #[schema(example = "ada")]
     pub who: Option<String>,

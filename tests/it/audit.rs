@@ -1,6 +1,7 @@
 //! The audit: what is recorded, who reads it, and that nobody changes it unseen.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -231,9 +232,10 @@ async fn tamper(lake: &TestLake, select: &str) {
     table.register(&session, "audit").await.unwrap();
     let plan = session.sql(select).await.unwrap().into_optimized_plan().unwrap();
     let columns = stored_columns(&declared().columns);
-    let written = write_all(&session, plan, &table, &columns, &[]).await.unwrap();
+    let written = write_all(&session, plan, &table, &columns, &[], &Arc::default()).await.unwrap();
     let txns = vec![("somebody".to_owned(), table.version() as i64)];
-    let change = Change { mode: Mode::Overwrite, written, txns, author: author(), info: json!({}) };
+    let (author, info) = (author(), json!({}));
+    let change = Change { mode: Mode::Overwrite, written, columns: None, txns, author, info };
     commit(&app.lake, "system", &table, change).await.unwrap();
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use stedi_server::app::App;
+use stedi_server::promotion::Mode;
 
 use crate::golden::since_consent;
 use crate::support::{TestLake, author, fixture};
@@ -64,7 +65,7 @@ async fn nothing_changed_no_commit() {
     let again = App::open(&lake.config).await.unwrap();
     let runs = again.promotion.run(&author(), |_| {}).await.unwrap();
     for run in runs {
-        assert_eq!((run.mode, run.version), ("nothing", 1), "{}", run.table);
+        assert_eq!((run.mode, run.version), (Mode::Nothing, 1), "{}", run.table);
     }
 }
 
@@ -85,10 +86,10 @@ async fn another_option_is_another_definition() {
     config.pipeline = since_consent();
     let since = App::open(&config).await.unwrap();
     let runs = since.promotion.run(&author(), |_| {}).await.unwrap();
-    assert!(runs.iter().all(|run| run.mode == "rebuild"), "{runs:?}");
+    assert!(runs.iter().all(|run| run.mode == Mode::Rebuild), "{runs:?}");
     assert_eq!(lake.counts(DERIVED.map(|(_, table)| table)).await, [6, 4, 3, 3, 2]);
     let runs = since.promotion.run(&author(), |_| {}).await.unwrap();
-    assert!(runs.iter().all(|run| run.mode == "nothing"), "{runs:?}");
+    assert!(runs.iter().all(|run| run.mode == Mode::Nothing), "{runs:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,7 @@ fn version(version: Version) -> TableVersion {
         time: rfc3339(committed.millis),
         operation: version.operation,
         mode: version.mode,
+        why: version.why,
         who: version.who,
         request_id: version.request_id,
         rows_inserted: committed.rows_inserted,

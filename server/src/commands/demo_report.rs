@@ -126,7 +126,7 @@ pub(super) fn runs(runs: &[TableRun]) {
     for run in runs {
         table.add_row([
             run.table.clone(),
-            run.mode.to_owned(),
+            run.mode.to_string(),
             run.rows_inserted.to_string(),
             run.rows_deleted.to_string(),
             run.millis.to_string(),

@@ -121,6 +121,18 @@ impl Lake {
         Ok(table.and(kept))
     }
 
+    /// The newest version of a table of `folder` at this moment, for whoever writes; `None` if there
+    /// is no such table. What is known of it is brought up to date, which costs one listing.
+    pub async fn current(&self, folder: &str, name: &str) -> Result<Option<Table>, LakeError> {
+        let slot = self.cache.slot(&format!("{folder}/{name}"));
+        let known = held(&slot.newest).as_ref().map(|(table, _)| table.clone());
+        let Some(known) = known else { return self.table(folder, name).await };
+        let asked = Instant::now();
+        let table = known.refreshed().await?;
+        slot.offer(&table, asked);
+        Ok(Some(table))
+    }
+
     /// A table of `folder` as it was at a version that is not newer than `newest`.
     pub async fn past(
         &self,

@@ -1,29 +1,46 @@
 //! Commits: all of a change or nothing, once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Transaction};
+use deltalake::kernel::{Action, Add, AddCDCFile, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 
 use super::error::LakeError;
+use super::files::DataFiles;
 use super::store::Lake;
-use super::table::Table;
+use super::table::{Columns, Table};
 use super::write::Written;
 
 /// How often an append is tried again behind the commits of others.
 const APPEND_RETRIES: usize = 50;
 
 /// What a change does with the rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Mode {
-    /// Keeps them.
+    /// Keeps them, whatever others commit meanwhile.
     Append,
     /// Replaces all of them. Never rebased: it is decided anew on the table's new state.
     Overwrite,
+    /// Replaces those of some files, or none. Never rebased either.
+    Replace(Replaced),
+}
+
+/// What takes the place of what.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced {
+    /// Files whose rows are in the new files, as far as they stay.
+    pub files: Vec<DataFiles>,
+    /// The rows that came and went, as change data; needed where files are replaced, since every
+    /// row of theirs would be taken for gone and come again (Delta protocol, "Add CDC File").
+    pub changes: Written,
+    /// Rows that came.
+    pub rows_inserted: u64,
+    /// Rows that went.
+    pub rows_deleted: u64,
 }
 
 /// On whose behalf something is committed; the table's history says it.
@@ -49,6 +66,8 @@ pub struct Change {
     pub mode: Mode,
     /// New data files.
     pub written: Written,
+    /// The table's columns from now on, where they may be others than before.
+    pub columns: Option<Columns>,
     /// `txn` actions, by application id. At least one: it is how the commit is recognised.
     pub txns: Vec<(String, i64)>,
     /// On whose behalf.
@@ -113,22 +132,9 @@ async fn holds(table: &Table, txns: &[(String, i64)]) -> Result<bool, LakeError>
 
 async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableError> {
     let state = table.delta.snapshot()?;
-    let (save_mode, retries) = match change.mode {
-        Mode::Append => (SaveMode::Append, APPEND_RETRIES),
-        Mode::Overwrite => (SaveMode::Overwrite, 0),
-    };
-    let removed: Vec<Action> = match change.mode {
-        Mode::Append => Vec::new(),
-        Mode::Overwrite => {
-            state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))).collect()
-        }
-    };
-    let removed_rows: usize = match change.mode {
-        Mode::Append => 0,
-        Mode::Overwrite => {
-            state.log_data().iter().map(|file| file.num_records().unwrap_or_default()).sum()
-        }
-    };
+    let Removed { save_mode, retries, mut actions, files, rows, inserted } =
+        removed(table, change.mode)?;
+    actions.extend(table.metadata_for(change.columns.as_ref())?.map(Action::Metadata));
     let mut stedi = change.info;
     if let Some(fields) = stedi.as_object_mut() {
         fields.insert("who".to_owned(), change.author.who.into());
@@ -136,9 +142,10 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
     }
     let metrics = json!({
         "numFiles": change.written.adds.len(),
-        "numRemovedFiles": removed.len(),
+        "numRemovedFiles": files,
         "numOutputRows": change.written.rows,
-        "numDeletedRows": removed_rows,
+        "numInsertedRows": inserted.unwrap_or(change.written.rows),
+        "numDeletedRows": rows,
         "numOutputBytes": change.written.bytes(),
     });
     let info =
@@ -150,15 +157,72 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
         .with_cleanup_expired_logs(Some(false))
         .with_metadata(info)
         .with_application_transactions(txns.collect());
-    let actions = removed.into_iter().chain(change.written.adds.into_iter().map(Action::Add));
+    actions.extend(change.written.adds.into_iter().map(Action::Add));
     let operation = DeltaOperation::Write { mode: save_mode, partition_by: None, predicate: None };
     let commit = CommitBuilder::from(properties)
-        .with_actions(actions.collect())
+        .with_actions(actions)
         .build(Some(state.snapshot()), table.delta.log_store(), operation)
         .await?;
     let mut delta = table.delta.clone();
     delta.state = Some(commit.snapshot());
     Ok(Table::new(&table.name, delta))
+}
+
+/// What a change takes away.
+struct Removed {
+    save_mode: SaveMode,
+    retries: usize,
+    actions: Vec<Action>,
+    files: usize,
+    rows: u64,
+    /// Rows that came, where new files hold others too.
+    inserted: Option<u64>,
+}
+
+fn removed(table: &Table, mode: Mode) -> Result<Removed, DeltaTableError> {
+    let nothing = Removed {
+        save_mode: SaveMode::Append,
+        retries: 0,
+        actions: Vec::new(),
+        files: 0,
+        rows: 0,
+        inserted: None,
+    };
+    let state = table.delta.snapshot()?;
+    match mode {
+        Mode::Append => Ok(Removed { retries: APPEND_RETRIES, ..nothing }),
+        Mode::Overwrite => {
+            let live = state.log_data();
+            let rows = live.iter().map(|file| file.num_records().unwrap_or_default() as u64).sum();
+            let actions: Vec<_> =
+                live.iter().map(|file| Action::Remove(file.remove_action(true))).collect();
+            let (save_mode, files) = (SaveMode::Overwrite, actions.len());
+            Ok(Removed { save_mode, actions, files, rows, ..nothing })
+        }
+        Mode::Replace(Replaced { files, changes, rows_inserted, rows_deleted }) => {
+            let names: BTreeSet<&str> = files.iter().flat_map(DataFiles::names).collect();
+            let live = state.log_data();
+            let live = live.iter().filter(|file| names.contains(file.path().as_ref()));
+            let mut actions: Vec<_> =
+                live.map(|file| Action::Remove(file.remove_action(true))).collect();
+            let files = actions.len();
+            actions.extend(changes.adds.into_iter().map(|add| Action::Cdc(change_data(add))));
+            let save_mode = if files > 0 { SaveMode::Overwrite } else { SaveMode::Append };
+            let inserted = Some(rows_inserted);
+            Ok(Removed { save_mode, actions, files, rows: rows_deleted, inserted, ..nothing })
+        }
+    }
+}
+
+/// A written file as change data.
+fn change_data(add: Add) -> AddCDCFile {
+    AddCDCFile {
+        path: add.path,
+        size: add.size,
+        partition_values: HashMap::new(),
+        data_change: false,
+        tags: None,
+    }
 }
 
 fn conflict(error: &DeltaTableError) -> bool {

@@ -36,6 +36,9 @@ pub enum LakeError {
         /// The table.
         table: String,
     },
+    /// Somebody stopped it; nothing was committed.
+    #[error("cancelled")]
+    Cancelled,
     /// A plan failed while it ran.
     #[error("table {table}: {source}")]
     Plan {

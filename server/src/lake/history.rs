@@ -85,6 +85,8 @@ struct Info {
 struct Metrics {
     /// A `remove` need not say how many rows its file had; our own commits say it here.
     num_deleted_rows: Option<u64>,
+    /// New files may hold rows that were there before.
+    num_inserted_rows: Option<u64>,
 }
 
 impl Table {
@@ -137,7 +139,7 @@ impl Table {
             rows_deleted: Some(0),
             ..Committed::default()
         };
-        let mut deleted = None;
+        let (mut deleted, mut inserted) = (None, None);
         for action in serde_json::Deserializer::from_slice(&bytes).into_iter::<Action>() {
             let action = action.map_err(broken)?;
             if let Some(file) = action.add {
@@ -155,9 +157,11 @@ impl Table {
                 committed.creates = info.operation.as_deref() == Some("CREATE TABLE");
                 committed.info = info.stedi;
                 deleted = info.operation_metrics.num_deleted_rows;
+                inserted = info.operation_metrics.num_inserted_rows;
             }
         }
         committed.rows_deleted = deleted.or(committed.rows_deleted);
+        committed.rows_inserted = inserted.or(committed.rows_inserted);
         Ok(Some(committed))
     }
 }

@@ -2,9 +2,11 @@
 //! tables are opened, written and committed, and the sessions that plans run in.
 
 mod cache;
+mod changes;
 mod commit;
 mod dialect;
 mod error;
+mod files;
 mod give_way;
 mod history;
 mod location;
@@ -15,15 +17,19 @@ mod share;
 mod store;
 mod table;
 mod versions;
+mod watch;
 mod write;
 
-pub use commit::{Author, Change, Mode, commit};
+pub use changes::{Changes, Untold};
+pub use commit::{Author, Change, Mode, Replaced, commit};
 pub use dialect::StatementDialect;
 pub use error::LakeError;
+pub use files::DataFiles;
 pub use history::Committed;
 pub use location::Location;
 pub use session::{SessionLimits, Sessions};
 pub use store::Lake;
 pub use table::{Columns, Table, TableStats};
 pub use versions::CommitTime;
-pub use write::{Writer, Written, write_all};
+pub use watch::Watch;
+pub use write::{Writer, Written, conform, write_all};

@@ -19,6 +19,7 @@ use deltalake::datafusion::physical_optimizer::PhysicalOptimizerRule;
 use deltalake::datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
+use deltalake::logstore::ObjectStoreRef;
 
 use super::give_way::GiveWay;
 use super::share::SharePool;
@@ -61,6 +62,13 @@ impl Sessions {
             .build_arc()?;
         let SessionLimits { memory, spill, partitions, .. } = *limits;
         Ok(Self { runtime, partitions, memory, spill })
+    }
+
+    /// Makes a store readable by plans under a URL.
+    pub(super) fn register_store(&self, url: &'static str, store: &ObjectStoreRef) {
+        if let Ok(url) = url::Url::parse(url) {
+            self.runtime.register_object_store(&url, Arc::clone(store));
+        }
     }
 
     /// What all plans use at the moment.

@@ -8,6 +8,7 @@ use deltalake::logstore::{ObjectStoreRef, store_for};
 
 use super::cache::TableCache;
 use super::error::{LakeError, StoreFault};
+use super::files;
 use super::location::Location;
 use super::probe;
 use super::session::{SessionLimits, Sessions};
@@ -53,6 +54,7 @@ impl Lake {
         impatient.insert("max_retries".to_owned(), "1".to_owned());
         probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
+        sessions.register_store(files::STORE, &store);
         let cache = Arc::new(TableCache::new(limits.staleness));
         let lake = Self { location, store, root, sessions, cache, metrics: Metrics::new() };
         let form = serde_json::json!({ "format": "stedi lake 1" });

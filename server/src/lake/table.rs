@@ -11,7 +11,7 @@ use deltalake::datafusion::execution::SessionState;
 use deltalake::datafusion::prelude::SessionContext;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::kernel::{StructField, StructType};
+use deltalake::kernel::{Metadata, MetadataExt, StructField, StructType};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 
 use super::error::LakeError;
 use super::store::Lake;
+use super::versions::CommitTime;
 
 /// The columns of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +186,29 @@ impl Table {
         Ok(shape(self.schema()?.as_ref()) == shape(columns.schema.as_ref()))
     }
 
+    /// What makes the table have these columns and settings, if it does not have them yet.
+    pub(super) fn metadata_for(
+        &self,
+        columns: Option<&Columns>,
+    ) -> Result<Option<Metadata>, DeltaTableError> {
+        let Some(columns) = columns else { return Ok(None) };
+        let state = self.delta.snapshot()?;
+        let mut metadata = state.metadata().clone();
+        let mut changed = false;
+        if !self.stores(columns).is_ok_and(|stores| stores) {
+            metadata = metadata.with_schema(&kernel_schema(&columns.schema)?)?;
+            changed = true;
+        }
+        for (key, value) in columns.configuration() {
+            let Some(value) = value else { continue };
+            if metadata.configuration().get(&key) != Some(&value) {
+                metadata = metadata.add_config_key(key, value)?;
+                changed = true;
+            }
+        }
+        Ok(changed.then_some(metadata))
+    }
+
     /// Rows, files and bytes, counted from the log.
     pub fn stats(&self) -> Result<TableStats, LakeError> {
         let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
@@ -203,6 +227,22 @@ impl Table {
         let failed = LakeError::table(&self.name);
         let state = self.delta.snapshot().map_err(failed)?;
         state.transaction_version(self.delta.log_store().as_ref(), app_id).await.map_err(failed)
+    }
+
+    /// The versions that the `txn` actions of the log hold for application ids. One commit has
+    /// them all where they are always committed together, so the newest is looked at first.
+    pub async fn txns(&self, app_ids: &[&str]) -> Result<Vec<Option<i64>>, LakeError> {
+        let newest = CommitTime { version: self.version(), millis: 0 };
+        let newest = self.history(&[newest]).await?;
+        let mut versions = Vec::with_capacity(app_ids.len());
+        for app_id in app_ids {
+            let known = newest.first().and_then(|commit| commit.txns.get(*app_id).copied());
+            versions.push(match known {
+                Some(version) => Some(version),
+                None => self.txn(app_id).await?,
+            });
+        }
+        Ok(versions)
     }
 
     /// What reads this version in plans.

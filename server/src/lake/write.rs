@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deltalake::arrow::array::{ArrayRef, RecordBatch};
 use deltalake::arrow::compute::{SortOptions, cast};
-use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
@@ -21,6 +21,7 @@ use deltalake::datafusion::physical_plan::{
 use deltalake::datafusion::prelude::SessionContext;
 use deltalake::kernel::Add;
 use deltalake::logstore::object_store::path::Path;
+use deltalake::logstore::object_store::prefix::PrefixStore;
 use deltalake::logstore::object_store::{ObjectStore, ObjectStoreExt};
 use deltalake::parquet::basic::{Compression, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -28,8 +29,10 @@ use deltalake::parquet::schema::types::ColumnPath;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::changes::CHANGE_TYPE;
 use super::error::LakeError;
 use super::table::{Columns, Table};
+use super::watch::Watch;
 
 /// Rows of a row group: what a reader skips or decodes as one, and what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -38,6 +41,9 @@ const PAGE_ROWS: usize = 8 * 1024;
 /// Bytes after which a new file is begun. The writer of delta-rs lets up to 32 such files wait for a
 /// slow store, so this bounds memory too.
 const FILE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The folder of a table that holds its change data (Delta protocol, "Change Data Files").
+pub(super) const CHANGE_FOLDER: &str = "_change_data";
 
 /// Data files that wait for their commit.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +58,13 @@ impl Written {
     /// Bytes of the files.
     pub fn bytes(&self) -> u64 {
         self.adds.iter().map(|add| u64::try_from(add.size).unwrap_or_default()).sum()
+    }
+
+    /// These and more.
+    pub fn and(mut self, more: Self) -> Self {
+        self.rows += more.rows;
+        self.adds.extend(more.adds);
+        self
     }
 
     /// Removes the files, which will not be committed. What cannot be removed is left to
@@ -69,6 +82,8 @@ impl Written {
 /// Writes the data files of one table.
 pub struct Writer {
     table: String,
+    /// Below the table's root.
+    folder: Option<&'static str>,
     schema: SchemaRef,
     inner: DeltaWriter,
     rows: u64,
@@ -77,6 +92,19 @@ pub struct Writer {
 impl Writer {
     /// A writer of files with the given columns into the table's folder.
     pub fn new(table: &Table, columns: &Columns) -> Self {
+        Self::of(table, columns, None)
+    }
+
+    /// A writer of change data: the rows that a commit inserts and deletes, each with what became
+    /// of it.
+    pub fn of_changes(table: &Table, columns: &Columns) -> Self {
+        let mut fields = columns.schema.fields().to_vec();
+        fields.push(Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true)));
+        let columns = Columns { schema: Arc::new(Schema::new(fields)), ..columns.clone() };
+        Self::of(table, &columns, Some(CHANGE_FOLDER))
+    }
+
+    fn of(table: &Table, columns: &Columns, folder: Option<&'static str>) -> Self {
         let indexed = columns.schema.fields().iter().map(|field| field.name().clone());
         let indexed = indexed.filter(|name| !columns.without_statistics.contains(name)).collect();
         let config = WriterConfig::new(
@@ -88,9 +116,13 @@ impl Writer {
             Default::default(),
             Some(indexed),
         );
-        let store: Arc<dyn ObjectStore> = table.delta.object_store();
+        let store: Arc<dyn ObjectStore> = match folder {
+            None => table.delta.object_store(),
+            Some(folder) => Arc::new(PrefixStore::new(table.delta.object_store(), folder)),
+        };
         Self {
             table: table.name().to_owned(),
+            folder,
             schema: Arc::clone(&columns.schema),
             inner: DeltaWriter::new(store, config),
             rows: 0,
@@ -106,7 +138,10 @@ impl Writer {
 
     /// Finishes the files.
     pub async fn finish(self) -> Result<Written, LakeError> {
-        let adds = self.inner.close().await.map_err(LakeError::table(&self.table))?;
+        let mut adds = self.inner.close().await.map_err(LakeError::table(&self.table))?;
+        if let Some(folder) = self.folder {
+            adds.iter_mut().for_each(|add| add.path = format!("{folder}/{}", add.path));
+        }
         Ok(Written { adds, rows: self.rows })
     }
 
@@ -128,6 +163,7 @@ pub async fn write_all(
     table: &Table,
     columns: &Columns,
     clustered_by: &[&str],
+    watch: &Arc<Watch>,
 ) -> Result<Written, LakeError> {
     let failed = LakeError::plan(table.name());
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
@@ -136,7 +172,7 @@ pub async fn write_all(
     let mut writers = JoinSet::new();
     for stream in streams {
         let writer = Writer::new(table, columns);
-        writers.spawn(write_stream(stream, writer));
+        writers.spawn(write_stream(stream, writer, Arc::clone(watch)));
     }
     let mut written = Written::default();
     let mut failure = None;
@@ -183,11 +219,23 @@ fn clustered(
 async fn write_stream(
     mut stream: SendableRecordBatchStream,
     mut writer: Writer,
+    watch: Arc<Watch>,
 ) -> Result<Written, LakeError> {
-    while let Some(batch) = stream.next().await {
+    loop {
+        let batch = tokio::select! {
+            batch = stream.next() => batch,
+            () = watch.cancel.cancelled() => {
+                writer.abandon().await;
+                return Err(LakeError::Cancelled);
+            }
+        };
         let outcome = match batch {
-            Ok(batch) => writer.write(&batch).await,
-            Err(error) => Err(LakeError::plan(&writer.table)(error)),
+            None => break,
+            Some(Ok(batch)) => {
+                watch.wrote(batch.num_rows() as u64);
+                writer.write(&batch).await
+            }
+            Some(Err(error)) => Err(LakeError::plan(&writer.table)(error)),
         };
         if let Err(error) = outcome {
             writer.abandon().await;
@@ -198,7 +246,7 @@ async fn write_stream(
 }
 
 /// The same rows in exactly the stored types.
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
     let columns: Result<Vec<ArrayRef>, _> = batch
         .columns()
         .iter()

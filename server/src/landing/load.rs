@@ -301,6 +301,7 @@ impl Load {
     fn change(&self, written: Written) -> Change {
         Change {
             mode: Mode::Append,
+            columns: None,
             written,
             // The sequence tells this load's commit from that of the same content by another.
             txns: vec![(self.marker.clone(), self.sequence)],

@@ -83,6 +83,11 @@ pub(super) fn spec(spec: &Spec, files: &PipelineFiles) -> Result<(), PipelineErr
         }
         check_source(source)?;
     }
+    let mut claiming = spec.sources.iter().filter(|source| source.claims);
+    if let (Some(first), Some(second)) = (claiming.next(), claiming.next()) {
+        let reason = format!("claims devices, as {} does; only one source can", first.name);
+        return Err(table_error(&second.name, reason));
+    }
     for derived in &spec.derived {
         check_derived(derived, &tables, files)?;
     }
@@ -108,6 +113,7 @@ pub(super) fn sources(specs: Vec<SourceSpec>) -> Vec<Source> {
             folder: source.folder,
             subject: source.subject,
             device: source.device,
+            claims: source.claims,
             recorded: source.recorded,
             any_of: source.any_of,
             rules: source
@@ -162,6 +168,9 @@ fn check_source(source: &SourceSpec) -> Result<(), PipelineError> {
         && kind(device)? != Kind::Key
     {
         return Err(wrong(device, "names the device and must be of type key"));
+    }
+    if source.claims && (source.subject.is_none() || source.device.is_none()) {
+        return Err(table_error(&source.name, "claims devices, but names no subject or no device"));
     }
     for name in &source.recorded {
         if kind(name)? != Kind::Epoch {

@@ -56,6 +56,7 @@ mod tests {
             sources: vec![],
             linear: vec![],
             replace_by: "a".into(),
+            not_local: None,
             sql: sql.into(),
             columns: vec![],
         }

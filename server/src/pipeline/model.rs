@@ -43,6 +43,8 @@ pub struct Source {
     pub subject: Option<String>,
     /// The column that names the device, if there is one.
     pub device: Option<String>,
+    /// Whether a record claims its device for its subject.
+    pub claims: bool,
     /// Epoch columns, the first present of which is the record's moment; one is required.
     pub recorded: Vec<String>,
     /// Columns of which at least one is required.
@@ -89,6 +91,8 @@ pub struct Derived {
     pub linear: Vec<String>,
     /// The column by which its rows are replaced.
     pub replace_by: String,
+    /// Why its rows cannot be replaced key by key, if they cannot.
+    pub not_local: Option<String>,
     /// The SELECT, the table's only definition.
     pub sql: String,
     /// Its columns, in the order of the SELECT.
@@ -133,6 +137,12 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// The source whose records claim devices for their subjects, and the column of the device.
+    pub fn claims(&self) -> Option<(&Source, &str)> {
+        let source = self.sources.iter().find(|source| source.claims)?;
+        Some((source, source.device.as_deref()?))
+    }
+
     /// The source of this name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)

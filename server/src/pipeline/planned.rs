@@ -17,7 +17,9 @@ use deltalake::datafusion::sql::sqlparser::ast;
 use super::column::{Class, Column, stored_columns};
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
-use super::model::{Derived, Source};
+use super::linear;
+use super::local::{self, Keys};
+use super::model::{Derived, SUBJECT_ID, Source};
 use super::spec::DerivedSpec;
 use crate::lake::session;
 
@@ -34,13 +36,17 @@ pub(super) async fn derived(
         register(&context, &source.name, &source.columns())
             .map_err(|error| PipelineError::table(DECLARATION, &source.name, plain(&error)))?;
     }
+    let claims = sources.iter().find(|source| source.claims);
+    let device = claims.and_then(|source| source.device.as_deref());
+    let mut keys = Keys::from([(SUBJECT_ID, "subject")]);
+    keys.extend(device.map(|device| (device, "device")));
     let mut specs: Vec<Option<DerivedSpec>> = specs.into_iter().map(Some).collect();
     let mut tables = Vec::with_capacity(specs.len());
     for at in order {
         let Some(spec) = specs[*at].take() else { continue };
         let file = format!("{}.sql", spec.name);
         let sql = files.text(&file).unwrap_or_default();
-        let table = plan(&context, spec, &file, sql, options).await?;
+        let table = plan(&context, &keys, spec, &file, sql, options).await?;
         register(&context, &table.name, &table.columns)
             .map_err(|error| PipelineError::table(&file, &table.name, plain(&error)))?;
         tables.push(table);
@@ -50,6 +56,7 @@ pub(super) async fn derived(
 
 async fn plan(
     context: &SessionContext,
+    keys: &Keys<'_>,
     spec: DerivedSpec,
     file: &str,
     sql: &str,
@@ -77,7 +84,21 @@ async fn plan(
             "calls {function}, whose result is not the same for the same rows each time"
         )));
     }
+    for source in &spec.linear {
+        if let Some(reason) = linear::obstacle(&plan, source).map_err(failed)? {
+            return Err(wrong(format!("is declared linear in {source}, but {reason}")));
+        }
+    }
+    let mut keys = keys.clone();
+    keys.entry(spec.replace_by.as_str()).or_insert("key");
+    let not_local = local::obstacle(&plan, &keys, &spec.replace_by).map_err(failed)?;
     let columns = columns(&spec, file, &plan)?;
+    let text =
+        |column: &Column| column.name == spec.replace_by && column.data_type == DataType::Utf8;
+    let not_local = match columns.iter().any(text) {
+        true => not_local,
+        false => Some(format!("{} is not text", spec.replace_by)),
+    };
     Ok(Derived {
         name: spec.name,
         description: spec.description,
@@ -85,6 +106,7 @@ async fn plan(
         sources: spec.sources,
         linear: spec.linear,
         replace_by: spec.replace_by,
+        not_local,
         sql: sql.to_owned(),
         columns,
     })

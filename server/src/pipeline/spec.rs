@@ -53,6 +53,8 @@ pub(super) struct SourceSpec {
     pub subject: Option<String>,
     pub device: Option<String>,
     #[serde(default)]
+    pub claims: bool,
+    #[serde(default)]
     pub recorded: Vec<String>,
     #[serde(default)]
     pub any_of: Vec<String>,

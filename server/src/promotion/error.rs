@@ -7,6 +7,9 @@ use crate::lake::LakeError;
 /// A table that was not brought up to date; it stays as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum PromotionError {
+    /// The pipeline derives no such table.
+    #[error("{0:?} is not a derived table")]
+    NotDerived(String),
     /// A source has no table in the lake.
     #[error("table {table}: its source {missing} is not in the lake")]
     SourceMissing {
@@ -23,17 +26,6 @@ pub enum PromotionError {
         /// What DataFusion says.
         source: Box<DataFusionError>,
     },
-    /// The table in the lake has other columns than the pipeline declares.
-    #[error(
-        "table {table}: in the lake with other columns than its SELECT gives; remove the folder \
-         {zone}/{table} from the lake, and the next promotion makes it anew"
-    )]
-    OtherColumns {
-        /// The derived table.
-        table: String,
-        /// Its zone.
-        zone: &'static str,
-    },
     /// Other writers kept changing the table.
     #[error("table {table}: changed by other writers at the same time, {attempts} times in a row")]
     Contended {
@@ -45,4 +37,11 @@ pub enum PromotionError {
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+}
+
+impl PromotionError {
+    /// A plan that reads for this table and fails.
+    pub(super) fn reading(table: &str) -> impl Fn(DataFusionError) -> Self + Copy + '_ {
+        move |source| Self::Select { table: table.to_owned(), source: Box::new(source) }
+    }
 }

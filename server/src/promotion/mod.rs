@@ -5,10 +5,20 @@
 //! what a table holds and what it was made from change in one atomic commit, and no second record
 //! can disagree with it.
 
+mod append;
+mod difference;
 mod error;
 mod lineage;
+mod plan;
 mod rebuild;
+mod row_set;
 mod run;
+mod select;
+mod sources;
+mod subjects;
+mod touched;
+mod work;
 
 pub use error::PromotionError;
+pub use plan::{Mode, Why};
 pub use run::{Promotion, TableRun};

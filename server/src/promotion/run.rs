@@ -1,14 +1,24 @@
-//! One run: every derived table in dependency order.
+//! Brings derived tables up to date, each by what changed in its sources.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Value, json};
+
+use super::append::append;
+use super::difference::{Difference, Done, Halted};
 use super::error::PromotionError;
 use super::lineage::Lineage;
+use super::plan::{Mode, Plan, Why};
 use super::rebuild::rebuild;
-use crate::lake::{Author, Lake, LakeError, Table};
+use super::sources::Sources;
+use super::subjects::subjects;
+use super::touched::Touched;
+use super::work::Work;
+use crate::lake::{Author, Lake, LakeError, Table, Watch};
 use crate::ledger::SubjectKey;
-use crate::pipeline::{Derived, Pipeline, Zone, stored_columns};
+use crate::pipeline::{Derived, Pipeline, stored_columns};
 
 /// How often a table is tried again that others changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -26,8 +36,10 @@ pub struct Promotion {
 pub struct TableRun {
     /// The table.
     pub table: String,
-    /// `nothing` or `rebuild`.
-    pub mode: &'static str,
+    /// How it was brought up to date.
+    pub mode: Mode,
+    /// Why so.
+    pub why: Why,
     /// Rows that are in the table by this run.
     pub rows_inserted: u64,
     /// Rows that are no more in the table.
@@ -65,80 +77,153 @@ impl Promotion {
     ) -> Result<Vec<TableRun>, PromotionError> {
         let mut runs = Vec::with_capacity(self.pipeline.derived.len());
         for derived in &self.pipeline.derived {
-            let run = self.promote(derived, author).await?;
-            tracing::info!(
-                table = run.table,
-                mode = run.mode,
-                version = run.version,
-                rows_inserted = run.rows_inserted,
-                rows_deleted = run.rows_deleted,
-                millis = run.millis,
-                "promotion"
-            );
+            let run = self.promote(&derived.name, author, &Arc::default()).await?;
             done(&run);
             runs.push(run);
         }
         Ok(runs)
     }
 
-    async fn promote(
+    /// Brings one table up to date on somebody's behalf. The tables that it reads are taken as they
+    /// are.
+    ///
+    /// # Errors
+    /// The table stays as it was, unless the log could not be read after an unclear commit.
+    pub async fn promote(
         &self,
-        derived: &Derived,
+        table: &str,
         author: &Author,
+        watch: &Arc<Watch>,
     ) -> Result<TableRun, PromotionError> {
         let started = Instant::now();
-        let definition = derived.definition(&self.pipeline.options, &self.key_id);
+        let derived = self.pipeline.derived.iter().find(|derived| derived.name == table);
+        let derived = derived.ok_or_else(|| PromotionError::NotDerived(table.to_owned()))?;
         for _ in 0..ATTEMPTS {
-            // The target first: sources that are read after it are at least as new as those that
-            // any commit in it was made from, so an older state can never replace a newer one.
-            let table = self.target(derived).await?;
-            let sources = self.sources(derived).await?;
-            let lineage = Lineage::new(&sources, definition);
-            let versions = sources.iter().map(|table| (table.name().to_owned(), table.version()));
-            let run = |table: Table, mode, rows_inserted, rows_deleted| TableRun {
-                table: derived.name.clone(),
-                mode,
-                rows_inserted,
-                rows_deleted,
-                sources: versions.collect(),
-                version: table.version(),
-                millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            };
-            if lineage.holds_in(&table).await? {
-                return Ok(run(table, "nothing", 0, 0));
-            }
-            let options = &self.pipeline.options;
-            match rebuild(&self.lake, derived, options, &table, &sources, lineage, author).await {
-                Ok(rebuilt) => {
-                    return Ok(run(
-                        rebuilt.table,
-                        "rebuild",
-                        rebuilt.rows_inserted,
-                        rebuilt.rows_deleted,
-                    ));
-                }
+            match self.attempt(derived, author, watch, started).await {
                 Err(PromotionError::Lake(LakeError::Conflict { .. })) => {}
+                Ok(run) => {
+                    tracing::info!(
+                        table = run.table,
+                        mode = run.mode.name(),
+                        why = %run.why,
+                        version = run.version,
+                        rows_inserted = run.rows_inserted,
+                        rows_deleted = run.rows_deleted,
+                        millis = run.millis,
+                        "promotion"
+                    );
+                    return Ok(run);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(PromotionError::Contended { table: derived.name.clone(), attempts: ATTEMPTS })
+        Err(PromotionError::Contended { table: table.to_owned(), attempts: ATTEMPTS })
+    }
+
+    async fn attempt(
+        &self,
+        derived: &Derived,
+        author: &Author,
+        watch: &Arc<Watch>,
+        started: Instant,
+    ) -> Result<TableRun, PromotionError> {
+        // The target first: sources that are read after it are at least as new as those that any
+        // commit in it was made from, so an older state can never replace a newer one.
+        let table = self.target(derived).await?;
+        let sources = Sources::open(&self.lake, &self.pipeline, derived).await?;
+        watch.go_on()?;
+        let definition = derived.definition(&self.pipeline.options, &self.key_id);
+        let lineage = Lineage::new(&sources, definition);
+        let work = Work {
+            lake: &self.lake,
+            pipeline: &self.pipeline,
+            derived,
+            options: &self.pipeline.options,
+            table: &table,
+            sources: &sources,
+            author,
+            watch,
+        };
+        let plan = Plan::make(derived, &table, &sources, &lineage).await?;
+        let (mode, why, done) = carry_out(&work, plan, lineage).await?;
+        let version = done.as_ref().map_or(table.version(), |done| done.table.version());
+        Ok(TableRun {
+            table: derived.name.clone(),
+            mode,
+            why,
+            rows_inserted: done.as_ref().map_or(0, |done| done.rows_inserted),
+            rows_deleted: done.as_ref().map_or(0, |done| done.rows_deleted),
+            sources: sources.versions().collect(),
+            version,
+            millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
     }
 
     async fn target(&self, derived: &Derived) -> Result<Table, PromotionError> {
         let columns = stored_columns(&derived.columns);
-        Ok(self.lake.table_or_create(derived.zone.name(), &derived.name, &columns).await?)
-    }
-
-    async fn sources(&self, derived: &Derived) -> Result<Vec<Table>, PromotionError> {
-        let mut tables = Vec::with_capacity(derived.sources.len());
-        for source in &derived.sources {
-            let missing = || PromotionError::SourceMissing {
-                table: derived.name.clone(),
-                missing: source.clone(),
-            };
-            let zone: Zone = self.pipeline.zone(source).ok_or_else(missing)?;
-            tables.push(self.lake.table(zone.name(), source).await?.ok_or_else(missing)?);
+        let zone = derived.zone.name();
+        match self.lake.current(zone, &derived.name).await? {
+            Some(table) => Ok(table),
+            None => Ok(self.lake.table_or_create(zone, &derived.name, &columns).await?),
         }
-        Ok(tables)
     }
+}
+
+async fn carry_out(
+    work: &Work<'_>,
+    plan: Plan,
+    lineage: Lineage,
+) -> Result<(Mode, Why, Option<Done>), PromotionError> {
+    let (mode, why, difference) = match plan {
+        Plan::Nothing { note: false } => {
+            return Ok((Mode::Nothing, Why::new("no row of a source changed"), None));
+        }
+        Plan::Nothing { note: true } => {
+            (Mode::Nothing, Why::new("no row of a source changed"), Ok(Difference::default()))
+        }
+        Plan::Append(changed) => {
+            let why = Why::changed("rows came", &changed);
+            (Mode::Append, why, append(work, &changed).await)
+        }
+        Plan::Subjects(changed) => {
+            let why = Why::changed("rows changed", &changed);
+            let session = work.lake.sessions().session();
+            let touched =
+                Touched::find(&session, work.pipeline, work.derived, work.sources, &changed);
+            let difference = match touched.await? {
+                Ok(touched) => subjects(work, &touched).await,
+                Err(reason) => Err(Halted::TooMuch(reason)),
+            };
+            (Mode::Subjects, why, difference)
+        }
+        Plan::Rebuild(why) => (Mode::Rebuild, why, Err(Halted::TooMuch(""))),
+    };
+    match difference {
+        Ok(difference) => {
+            let info = info(work, mode, &why);
+            let done = difference.commit(work, lineage, info).await?;
+            Ok((mode, why, Some(done)))
+        }
+        Err(Halted::TooMuch(reason)) => {
+            let why = match reason {
+                "" => why,
+                reason => Why { reason: format!("{}; {reason}", why.reason), ..why },
+            };
+            let done = rebuild(work, lineage, info(work, Mode::Rebuild, &why)).await?;
+            Ok((Mode::Rebuild, why, Some(done)))
+        }
+        Err(Halted::Failed(error)) => Err(error),
+    }
+}
+
+/// What the history of the table says.
+fn info(work: &Work<'_>, mode: Mode, why: &Why) -> Value {
+    let sources: BTreeMap<String, u64> = work.sources.versions().collect();
+    json!({
+        "operation": "promote",
+        "mode": mode.name(),
+        "why": why.reason,
+        "changed": why.sources,
+        "sources": sources,
+    })
 }

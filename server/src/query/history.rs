@@ -24,6 +24,8 @@ pub struct Version {
     pub operation: String,
     /// How a derived table was brought up to date.
     pub mode: Option<String>,
+    /// Why in this way.
+    pub why: Option<String>,
     /// On whose behalf.
     pub who: Option<String>,
     /// The request with which they asked for it.
@@ -55,6 +57,7 @@ impl SeenTable {
         Version {
             operation: word("operation").or(made).unwrap_or_else(|| "other".to_owned()),
             mode: word("mode"),
+            why: word("why"),
             who: word("who"),
             request_id: word("request_id"),
             sources: sources

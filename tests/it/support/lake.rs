@@ -88,7 +88,7 @@ impl TestLake {
     /// Promotes everything; the mode of each table.
     pub async fn promote(&self) -> BTreeMap<String, &'static str> {
         let runs = self.app.promotion.run(&author(), |_| {}).await.unwrap();
-        runs.into_iter().map(|run| (run.table, run.mode)).collect()
+        runs.into_iter().map(|run| (run.table, run.mode.name())).collect()
     }
 
     /// The rows of one SELECT.

@@ -170,6 +170,7 @@ impl Flusher {
         writer.write(&table::batch(&rows)?).await?;
         let change = Change {
             mode: Mode::Append,
+            columns: None,
             written: writer.finish().await?,
             txns: vec![(table::app_id(self.folder.chain()), last)],
             author: Author { who: "service".to_owned(), request_id: None },

@@ -1,0 +1,189 @@
+//! What happened to a table's rows between two of its versions, as files: the change data feed
+//! (Delta protocol, "Change Data Files").
+
+use deltalake::logstore::object_store::ObjectStoreExt;
+use deltalake::logstore::object_store::path::Path;
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use super::error::LakeError;
+use super::files::{DataFile, DataFiles};
+use super::table::Table;
+
+/// Commits that are read at the same time.
+const AT_ONCE: usize = 8;
+/// The column of a change data file that says what became of a row.
+pub(super) const CHANGE_TYPE: &str = "_change_type";
+
+/// The rows that came and went, as the files that hold them.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Rows that came.
+    pub inserted: DataFiles,
+    /// Rows that came or went; files of all kinds, `inserted` among them.
+    pub touched: DataFiles,
+    /// Whether rows went.
+    pub deletes: bool,
+}
+
+impl Changes {
+    /// Whether no row came or went.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+}
+
+/// Why it cannot be told which rows came and went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// Log cleanup has removed commits.
+    LogRemoved,
+    /// A file that held rows which went is not there any more.
+    FileRemoved,
+    /// The table's columns changed.
+    OtherColumns,
+    /// The table was made anew: it is older than what was known of it.
+    Older,
+}
+
+impl Untold {
+    /// In words, for a history.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Untold::LogRemoved => "commits are not in the log any more",
+            Untold::FileRemoved => "files of removed rows are not there any more",
+            Untold::OtherColumns => "columns changed",
+            Untold::Older => "the table was made anew",
+        }
+    }
+}
+
+/// One action of a commit, as far as rows are concerned.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action {
+    add: Option<File>,
+    remove: Option<File>,
+    cdc: Option<File>,
+    meta_data: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    path: String,
+    #[serde(default)]
+    size: u64,
+    stats: Option<String>,
+    #[serde(default)]
+    data_change: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    schema_string: String,
+}
+
+/// What one commit says.
+#[derive(Default)]
+struct Commit {
+    adds: Vec<DataFile>,
+    removes: Vec<DataFile>,
+    cdc: Vec<DataFile>,
+    schemas: Vec<String>,
+}
+
+impl Table {
+    /// The rows that came and went since a version.
+    pub async fn changes_since(&self, version: u64) -> Result<Result<Changes, Untold>, LakeError> {
+        if version > self.version() {
+            return Ok(Err(Untold::Older));
+        }
+        let reads = (version + 1..=self.version()).map(|version| self.commit(version));
+        let commits: Vec<Option<Commit>> =
+            futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let (mut inserted, mut touched, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for commit in commits {
+            let Some(commit) = commit else { return Ok(Err(Untold::LogRemoved)) };
+            if commit.schemas.iter().any(|schema| !self.has_schema(schema)) {
+                return Ok(Err(Untold::OtherColumns));
+            }
+            // Where there are change data files they say everything about the commit.
+            match commit.cdc.is_empty() {
+                true => {
+                    inserted.extend(commit.adds);
+                    gone.extend(commit.removes);
+                }
+                false => gone.extend(commit.cdc),
+            }
+        }
+        let store = self.delta.object_store();
+        for file in &gone {
+            match store.head(&Path::from(file.name.as_str())).await {
+                Ok(_) => {}
+                Err(deltalake::ObjectStoreError::NotFound { .. }) => {
+                    return Ok(Err(Untold::FileRemoved));
+                }
+                Err(error) => return Err(LakeError::table(&self.name)(error.into())),
+            }
+        }
+        let deletes = !gone.is_empty();
+        touched.extend(inserted.iter().cloned());
+        touched.extend(gone);
+        Ok(Ok(Changes {
+            inserted: self.choice(inserted)?,
+            touched: self.choice(touched)?,
+            deletes,
+        }))
+    }
+
+    /// Whether the log's text of a schema is that of this version. Only data columns count: what
+    /// else is in the text may be written differently.
+    fn has_schema(&self, text: &str) -> bool {
+        #[derive(Deserialize, PartialEq)]
+        struct Fields {
+            fields: Vec<FieldText>,
+        }
+        #[derive(Deserialize, PartialEq)]
+        struct FieldText {
+            name: String,
+            r#type: serde_json::Value,
+        }
+        let Ok(state) = self.delta.snapshot() else { return false };
+        let ours = serde_json::to_string(state.schema().as_ref()).unwrap_or_default();
+        let parse = |text: &str| serde_json::from_str::<Fields>(text).ok();
+        matches!((parse(text), parse(&ours)), (Some(a), Some(b)) if a == b)
+    }
+
+    /// What a commit says about rows; `None` if it is not in the log any more.
+    async fn commit(&self, version: u64) -> Result<Option<Commit>, LakeError> {
+        let failed = LakeError::table(&self.name);
+        let log = self.delta.log_store();
+        let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let mut commit = Commit::default();
+        for action in serde_json::Deserializer::from_slice(&bytes).into_iter::<Action>() {
+            let action = action.map_err(|json_err| {
+                failed(deltalake::DeltaTableError::InvalidJsonLog {
+                    json_err,
+                    line: format!("commit {version}"),
+                    version,
+                })
+            })?;
+            let changed = |file: Option<File>| file.filter(|file| file.data_change);
+            commit.adds.extend(changed(action.add).map(DataFile::from));
+            commit.removes.extend(changed(action.remove).map(DataFile::from));
+            commit.cdc.extend(action.cdc.map(DataFile::from));
+            commit.schemas.extend(action.meta_data.map(|metadata| metadata.schema_string));
+        }
+        Ok(Some(commit))
+    }
+}
+
+impl From<File> for DataFile {
+    fn from(file: File) -> Self {
+        Self { name: file.path, size: file.size, stats: file.stats }
+    }
+}

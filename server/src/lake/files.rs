@@ -1,0 +1,280 @@
+//! A choice of a table's data files, as a relation that plans read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deltalake::arrow::datatypes::{DataType, Field, SchemaRef};
+use deltalake::datafusion::catalog::{Session, TableProvider};
+use deltalake::datafusion::common::config::TableParquetOptions;
+use deltalake::datafusion::common::stats::Precision;
+use deltalake::datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics};
+use deltalake::datafusion::datasource::TableType;
+use deltalake::datafusion::datasource::listing::PartitionedFile;
+use deltalake::datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use deltalake::datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetSource,
+};
+use deltalake::datafusion::datasource::source::DataSourceExec;
+use deltalake::datafusion::execution::object_store::ObjectStoreUrl;
+use deltalake::datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use deltalake::datafusion::physical_plan::ExecutionPlan;
+use deltalake::datafusion::physical_plan::empty::EmptyExec;
+use deltalake::datafusion::prelude::SessionContext;
+use deltalake::logstore::ObjectStoreRef;
+use deltalake::logstore::object_store::path::Path;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::error::LakeError;
+use super::table::Table;
+
+/// The lake's store, as sessions know it.
+pub(super) const STORE: &str = "lake://files";
+
+/// A data file, as the log names it.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// Below the table's root.
+    pub(super) name: String,
+    /// Bytes.
+    pub(super) size: u64,
+    /// What the log says of its rows, as JSON (Delta protocol, "Per-file Statistics").
+    pub(super) stats: Option<String>,
+}
+
+/// Some of a table's data files.
+#[derive(Clone)]
+pub struct DataFiles {
+    table: String,
+    schema: SchemaRef,
+    store: ObjectStoreRef,
+    /// The table's root in the store.
+    root: Path,
+    files: Vec<DataFile>,
+}
+
+impl fmt::Debug for DataFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataFiles({}, {})", self.table, self.files.len())
+    }
+}
+
+/// Statistics of a file in the log.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct FileStats {
+    num_records: Option<u64>,
+    min_values: Map<String, Value>,
+    max_values: Map<String, Value>,
+    null_count: Map<String, Value>,
+}
+
+impl DataFile {
+    /// Rows; 0 where the log does not say.
+    pub(super) fn rows(&self) -> u64 {
+        self.parsed().num_records.unwrap_or_default()
+    }
+
+    fn parsed(&self) -> FileStats {
+        self.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+}
+
+impl Table {
+    /// All its data files.
+    pub fn files(&self) -> Result<DataFiles, LakeError> {
+        let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
+        let live = state.log_data();
+        let files = live.iter().map(|file| DataFile {
+            name: file.path().into_owned(),
+            size: u64::try_from(file.size()).unwrap_or_default(),
+            stats: file.stats(),
+        });
+        self.choice(files.collect())
+    }
+
+    /// Some of its data files.
+    pub(super) fn choice(&self, files: Vec<DataFile>) -> Result<DataFiles, LakeError> {
+        let log = self.delta.log_store();
+        let root = Path::from_url_path(log.root_url().path()).map_err(|error| {
+            LakeError::table(&self.name)(deltalake::ObjectStoreError::from(error).into())
+        })?;
+        Ok(DataFiles {
+            table: self.name.clone(),
+            schema: self.schema()?,
+            store: log.root_object_store(None),
+            root,
+            files,
+        })
+    }
+}
+
+impl DataFiles {
+    /// Rows in all of them, as far as the log says.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(DataFile::rows).sum()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Makes them readable in a session, as one table of this name.
+    pub fn register(&self, session: &SessionContext, name: &str) -> Result<(), LakeError> {
+        let table = session.register_table(name, Arc::new(self.clone()));
+        table.map(|_| ()).map_err(LakeError::plan(&self.table))
+    }
+
+    /// Each file by itself.
+    pub fn each(&self) -> impl Iterator<Item = Self> + '_ {
+        self.files.iter().map(|file| Self { files: vec![file.clone()], ..self.clone() })
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The type of a column; `None` if there is none of this name.
+    pub fn column(&self, name: &str) -> Option<&DataType> {
+        self.schema.field_with_name(name).ok().map(Field::data_type)
+    }
+
+    /// Those that may hold rows with one of these values in a column of text.
+    pub fn holding(&self, column: &str, values: &BTreeSet<String>) -> Self {
+        let may = |file: &&DataFile| {
+            let stats = file.parsed();
+            let bound = |values: &Map<String, Value>| {
+                values.get(column).and_then(Value::as_str).map(str::to_owned)
+            };
+            match (bound(&stats.min_values), bound(&stats.max_values)) {
+                (Some(min), Some(max)) => values.range(min..=max).next().is_some(),
+                _ => true,
+            }
+        };
+        Self { files: self.files.iter().filter(may).cloned().collect(), ..self.clone() }
+    }
+
+    /// Whether one of them may hold a null in a column.
+    pub fn may_hold_null(&self, column: &str) -> bool {
+        let nulls = |file: &DataFile| file.parsed().null_count.get(column).and_then(Value::as_u64);
+        self.files.iter().any(|file| nulls(file) != Some(0))
+    }
+
+    /// What the log calls them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
+    fn partitioned(&self, file: &DataFile) -> PartitionedFile {
+        let path = file.name.split('/').fold(self.root.clone(), |path, part| path.join(part));
+        let stats = Arc::new(statistics(&self.schema, &file.parsed()));
+        let mut partitioned = PartitionedFile::new(String::new(), file.size);
+        partitioned.object_meta.location = path;
+        partitioned.with_statistics(stats)
+    }
+}
+
+#[async_trait]
+impl TableProvider for DataFiles {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// A filter stays above the scan in the logical plan; the physical optimizer moves it into the
+    /// scan, together with those that joins make while they run.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.files.is_empty() {
+            // A scan of no files has no partition, which other nodes do not expect.
+            let schema = match projection {
+                None => Arc::clone(&self.schema),
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let options = TableParquetOptions {
+            global: session.config().options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(Arc::clone(&self.store), footers);
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(reader));
+        let files: Vec<_> = self.files.iter().map(|file| self.partitioned(file)).collect();
+        let groups = FileGroup::new(files).split_files(session.config().target_partitions());
+        let rows = usize::try_from(self.rows()).unwrap_or(usize::MAX);
+        let statistics = Statistics {
+            num_rows: Precision::Exact(rows),
+            ..Statistics::new_unknown(&self.schema)
+        };
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+fn statistics(schema: &SchemaRef, stats: &FileStats) -> Statistics {
+    let exact = |count: Option<u64>| match count.and_then(|count| usize::try_from(count).ok()) {
+        Some(count) => Precision::Exact(count),
+        None => Precision::Absent,
+    };
+    let columns = schema.fields().iter().map(|field| {
+        let bound = |values: &Map<String, Value>| match values.get(field.name()) {
+            Some(value) => {
+                scalar(value, field.data_type()).map_or(Precision::Absent, Precision::Exact)
+            }
+            None => Precision::Absent,
+        };
+        ColumnStatistics {
+            null_count: exact(stats.null_count.get(field.name()).and_then(Value::as_u64)),
+            min_value: bound(&stats.min_values),
+            max_value: bound(&stats.max_values),
+            ..ColumnStatistics::new_unknown()
+        }
+    });
+    Statistics {
+        num_rows: exact(stats.num_records),
+        total_byte_size: Precision::Absent,
+        column_statistics: columns.collect(),
+    }
+}
+
+/// A bound in the log as a value of the column; `None` for types whose bounds are not needed.
+fn scalar(value: &Value, data_type: &DataType) -> Option<ScalarValue> {
+    match data_type {
+        DataType::Utf8 => value.as_str().map(ScalarValue::from),
+        DataType::Int64 => value.as_i64().map(ScalarValue::from),
+        DataType::Float64 => value.as_f64().map(ScalarValue::from),
+        _ => None,
+    }
+}

@@ -1,0 +1,50 @@
+//! One table that is being brought up to date, with everything that it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deltalake::arrow::array::RecordBatch;
+use deltalake::datafusion::logical_expr::LogicalPlan;
+use deltalake::datafusion::physical_plan::execute_stream;
+use deltalake::datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::difference::Halted;
+use super::error::PromotionError;
+use super::row_set::NotTaken;
+use super::sources::Sources;
+use crate::lake::{Author, Lake, Table, Watch, conform};
+use crate::pipeline::{Derived, Pipeline};
+
+/// What one attempt works on.
+pub(super) struct Work<'a> {
+    pub lake: &'a Lake,
+    pub pipeline: &'a Pipeline,
+    pub derived: &'a Derived,
+    pub options: &'a BTreeMap<String, String>,
+    /// The table as it was when the attempt began.
+    pub table: &'a Table,
+    pub sources: &'a Sources,
+    pub author: &'a Author,
+    pub watch: &'a Arc<Watch>,
+}
+
+impl Work<'_> {
+    /// Runs a plan and hands its rows on in the stored types, batch by batch.
+    pub async fn each_row(
+        &self,
+        session: &SessionContext,
+        plan: LogicalPlan,
+        mut take: impl FnMut(&RecordBatch) -> Result<(), NotTaken>,
+    ) -> Result<(), Halted> {
+        let failed = PromotionError::reading(&self.derived.name);
+        let schema = self.table.schema()?;
+        let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+        let mut rows = execute_stream(plan, session.task_ctx()).map_err(failed)?;
+        while let Some(batch) = rows.next().await {
+            self.watch.go_on()?;
+            take(&conform(&batch.map_err(failed)?, &schema).map_err(failed)?)?;
+        }
+        Ok(())
+    }
+}
