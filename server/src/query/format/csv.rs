@@ -33,7 +33,7 @@ impl Csv {
         self.header(out);
         let fields = self.schema.fields().iter().zip(batch.columns());
         let flat = fields.map(|(field, column)| flat(field, column)).collect::<Result<Vec<_>>>()?;
-        let columns = flat.iter().map(|column| Column::of(column)).collect::<Result<Vec<_>>>()?;
+        let columns = flat.iter().map(Column::of).collect::<Result<Vec<_>>>()?;
         let mut text = String::new();
         for row in 0..batch.num_rows() {
             for (place, column) in columns.iter().enumerate() {
