@@ -26,18 +26,6 @@ fn run(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same store, through a proxy.
-fn through(proxy: &Proxy, environment: &[(String, String)]) -> Vec<(String, String)> {
-    let mut environment = environment.to_vec();
-    let endpoint = environment.iter_mut().find(|(name, _)| name == "AWS_ENDPOINT_URL").unwrap();
-    endpoint.1 = proxy.endpoint();
-    environment
-}
-
-fn endpoint(environment: &[(String, String)]) -> &str {
-    &environment.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL").unwrap().1
-}
-
 /// Every commit of the demo happens, and no answer of the first attempt arrives. The client of the
 /// store repeats it and is told that the key is taken: by itself, which it cannot know.
 #[test]
@@ -50,7 +38,7 @@ fn a_commit_whose_answer_is_lost_happens_once() {
     let direct = s3.environment();
     let lost = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&lost);
-    let proxy = Proxy::start(endpoint(&direct), move |request| {
+    let proxy = Proxy::start(&s3.endpoint(), move |request| {
         let commit = request.starts_with("PUT ") && request.contains("_delta_log/");
         match commit && seen.lock().unwrap().insert(request.to_owned()) {
             true => Fate::AnswerLost,
@@ -58,7 +46,7 @@ fn a_commit_whose_answer_is_lost_happens_once() {
         }
     });
     let state = tempfile::tempdir().unwrap();
-    let environment = through(&proxy, &direct);
+    let environment = proxy.through(&direct);
     let first = run(demo(state.path(), &fixture(), &environment));
     // Eleven tables, five loads, five promotions. The audit commits when its time has come.
     let pipeline =
@@ -89,7 +77,7 @@ fn rejects_stay_when_another_server_commits_the_rows() {
     let other = Mutex::new(demo(state.path(), source.path(), &direct));
     let between = Arc::new(AtomicBool::new(false));
     let done = Arc::clone(&between);
-    let proxy = Proxy::start(endpoint(&direct), move |request| {
+    let proxy = Proxy::start(&s3.endpoint(), move |request| {
         let rows = request.starts_with("PUT ")
             && request.contains("/customer_landing/_delta_log/00000000000000000001.json");
         if rows && !done.swap(true, Ordering::SeqCst) {
@@ -97,7 +85,7 @@ fn rejects_stay_when_another_server_commits_the_rows() {
         }
         Fate::Passed
     });
-    run(demo(state.path(), source.path(), &through(&proxy, &direct)));
+    run(demo(state.path(), source.path(), &proxy.through(&direct)));
     assert!(between.load(Ordering::SeqCst));
     let tables = ["landing/customer_landing", "landing/customer_landing_rejected"];
     let arguments = ["s3://lake/once", tables[0], tables[1]];

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{SeaweedFs, TestLake, fixture, python, real_data, server};
 
-const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 8] = [
     "landing/customer_landing",
     "landing/accelerometer_landing",
     "landing/step_trainer_landing",

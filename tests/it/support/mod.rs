@@ -2,26 +2,32 @@
 
 mod chunked;
 mod command;
+mod faults;
 mod http;
 mod keys;
 mod lake;
 mod proxy;
 mod python;
+mod replay;
 mod seaweed;
 mod service;
 mod serving;
+mod size;
 mod sql;
 
 pub use chunked::Chunked;
 pub use command::{Running, client, server};
+pub use faults::{Dice, Faults};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};
 pub use lake::{TestLake, adds_up, author};
 pub use proxy::{Fate, Proxy};
 pub use python::python;
+pub use replay::{replay, replayed_rows};
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
+pub use size::{seed, sized};
 pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};

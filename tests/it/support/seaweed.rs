@@ -75,6 +75,11 @@ impl SeaweedFs {
         seaweed
     }
 
+    /// Where it answers.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The `AWS_*` variables of somebody who may do everything.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.environment_of(ACCESS_KEY, SECRET_KEY)
@@ -87,7 +92,7 @@ impl SeaweedFs {
 
     pub fn environment_of(&self, access: &str, secret: &str) -> Vec<(String, String)> {
         [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_ACCESS_KEY_ID", access.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),

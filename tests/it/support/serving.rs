@@ -1,6 +1,7 @@
 //! The service as a process of its own, which can be killed and started again.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -21,10 +22,16 @@ pub struct Serving {
 impl Serving {
     /// Starts it in a folder, with a configuration file there, and waits until it is ready.
     pub async fn start(folder: &Path, toml: &str) -> Self {
+        Self::start_with(folder, toml, |_| {}).await
+    }
+
+    /// The same, with further flags or variables.
+    pub async fn start_with(folder: &Path, toml: &str, change: impl FnOnce(&mut Command)) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         std::fs::write(folder.join("stedi.toml"), toml).unwrap();
         let mut command = server();
         command.current_dir(folder).args(["serve", "--config", "stedi.toml", "--listen", &address]);
+        change(&mut command);
         let process = Running::start(&mut command);
         let config = Config { state_dir: folder.join(".stedi"), ..Config::default() };
         let url = format!("http://{address}");
