@@ -27,7 +27,18 @@ pub enum ClientError {
         /// Why.
         source: std::io::Error,
     },
-    /// An answer cannot be shown.
+    /// An event is longer than any of the service.
+    #[error("an event of more than {0} bytes")]
+    Event(usize),
+    /// Long work ended, and not as it should.
+    #[error("{what} {state}")]
+    Ended {
+        /// What ended, with its id.
+        what: String,
+        /// How.
+        state: &'static str,
+    },
+    /// An answer cannot be read or shown.
     #[error("the answer cannot be shown: {0}")]
     Show(#[from] serde_json::Error),
     /// The server was not ready in time.
@@ -40,4 +51,15 @@ pub enum ClientError {
         /// What the last attempt gave.
         last: String,
     },
+}
+
+impl ClientError {
+    /// Whether the same call may well succeed a moment later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } => true,
+            Self::Problem(problem) => matches!(problem.status, 429 | 503),
+            _ => false,
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Client of the STEDI lakehouse: one method per call of the service.
 
 mod error;
+mod events;
+mod promotions;
 mod server;
 
 pub use error::ClientError;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::Stream;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Body, Client, Method, RequestBuilder, Url};
+use reqwest::{Body, Client, Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use stedi_openapi::{
     Health, HistoryQuery, LoadQuery, LoadResult, Problem, TableHistory, TableList,
@@ -17,6 +17,9 @@ use crate::error::ClientError;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a request is sent that may be sent again.
+const TRIES: usize = 5;
 
 /// Bytes of one chunk of an upload.
 const CHUNK: usize = 128 * 1024;
@@ -95,7 +98,7 @@ impl Server {
     }
 
     /// A request to a path, whose parts may hold anything.
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.address.clone();
         url.set_path("");
         if let Ok(mut parts) = url.path_segments_mut() {
@@ -108,14 +111,48 @@ impl Server {
         }
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
-        let answer = request.send().await.map_err(failed)?;
-        if !answer.status().is_success() {
-            let problem: Problem = answer.json().await.map_err(failed)?;
-            return Err(ClientError::Problem(Box::new(problem)));
+    pub(crate) async fn answer<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let answer = self.sent(request).await?;
+        answer.json().await.map_err(|error| self.no_answer(error))
+    }
+
+    /// The answer to a request that may be sent again: it changes nothing, or has a key. It is,
+    /// where the server does not answer or says that it may be better later.
+    pub(crate) async fn again<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            match self.answer(request()).await {
+                Err(error) if error.may_pass() => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                done => return done,
+            }
         }
-        answer.json().await.map_err(failed)
+        self.answer(request()).await
+    }
+
+    /// The answer, unless it is a problem.
+    pub(crate) async fn sent(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = request.send().await.map_err(|error| self.no_answer(error))?;
+        match answer.status().is_success() {
+            true => Ok(answer),
+            false => {
+                let problem: Problem =
+                    answer.json().await.map_err(|error| self.no_answer(error))?;
+                Err(ClientError::Problem(Box::new(problem)))
+            }
+        }
+    }
+
+    pub(crate) fn no_answer(&self, source: reqwest::Error) -> ClientError {
+        ClientError::NoAnswer { server: self.address.to_string(), source }
     }
 
     /// Whether the server's lake answers (`GET /readyz`).
@@ -123,9 +160,9 @@ impl Server {
     /// # Errors
     /// If the server does not answer.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        let failed = |source| ClientError::NoAnswer { server: self.address.to_string(), source };
-        let answer = self.request(Method::GET, &["readyz"]).send().await.map_err(failed)?;
-        answer.json().await.map_err(failed)
+        let asked = self.request(Method::GET, &["readyz"]).send().await;
+        let answer = asked.map_err(|error| self.no_answer(error))?;
+        answer.json().await.map_err(|error| self.no_answer(error))
     }
 
     /// Asks until the server is ready.

@@ -48,6 +48,7 @@ codes! {
     NotFound 404 "not_found" "There is nothing at this path."
     TableNotFound 404 "table_not_found" "There is no such table, or none that the token's roles may see."
     StatementNotFound 404 "statement_not_found" "There is no such statement, or it is somebody else's, or its result is not kept any more."
+    PromotionNotFound 404 "promotion_not_found" "There is no such promotion, or it is not kept any more."
     MethodNotAllowed 405 "method_not_allowed" "The path is there, and does not take this method."
     NotAcceptable 406 "not_acceptable" "The result has none of the formats that `Accept` names."
     BodyTimeout 408 "body_timeout" "The rest of the body did not come in time."
@@ -72,16 +73,47 @@ codes! {
     RowLimit 422 "too_many_rows" "The result has more rows than its role may ask for."
     ByteLimit 422 "too_many_bytes" "The result has more bytes than its role may ask for."
     Cancelled 422 "cancelled" "The statement was cancelled."
+    PromotionFailed 422 "promotion_failed" "A table cannot be brought up to date: its SELECT fails on this data, or one of its quality rules is broken."
     KeyReused 422 "idempotency_key_reused" "The `Idempotency-Key` was used with another body."
     QueueFull 429 "too_many_statements" "Too many statements wait already."
     NoTurn 429 "no_turn" "The statement waited for its turn too long."
     HeadersTooLarge 431 "headers_too_large" "The head of the request is larger than it may be."
+    PromotionsWait 429 "too_many_promotions" "Too many promotions wait already."
     Internal 500 "internal" "The server failed; its log says why."
     Timeout 503 "timeout" "The request took longer than requests may."
     Stopping 503 "stopping" "The server is stopping."
     Busy 503 "busy" "As much of this runs as may run at once."
     AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
+}
+
+impl Code {
+    /// The code of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == word)
+    }
+
+    /// The name of its status (RFC 9110, section 15; RFC 6585 for 429 and 431).
+    pub const fn title(self) -> &'static str {
+        match self.status() {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            406 => "Not Acceptable",
+            408 => "Request Timeout",
+            409 => "Conflict",
+            410 => "Gone",
+            413 => "Payload Too Large",
+            415 => "Unsupported Media Type",
+            422 => "Unprocessable Entity",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            503 => "Service Unavailable",
+            _ => "Internal Server Error",
+        }
+    }
 }
 
 impl fmt::Display for Code {

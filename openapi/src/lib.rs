@@ -6,6 +6,7 @@ mod health;
 mod history;
 mod landing;
 mod problem;
+mod promotions;
 mod sql;
 mod statements;
 mod tables;
@@ -18,6 +19,10 @@ pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
 pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use problem::Problem;
+pub use promotions::{
+    CheckResult, PromotedTable, PromotionCause, PromotionInfo, PromotionList, PromotionPath,
+    PromotionQuery, PromotionRequest, TableState,
+};
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};

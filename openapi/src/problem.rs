@@ -28,3 +28,17 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
+
+impl Problem {
+    /// A problem of this kind with its text for the caller.
+    pub fn of(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank".to_owned(),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code: code.name().to_owned(),
+            request_id: None,
+        }
+    }
+}

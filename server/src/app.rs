@@ -11,7 +11,10 @@ use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
-use crate::promotion::{Promotion, PromotionError};
+use crate::promotion::{
+    Promotion, PromotionError, PromotionRules, Promotions, Schedule, ScheduleError,
+    declared as runs,
+};
 use crate::query::{
     Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits, Statements,
     StatementsRules,
@@ -30,6 +33,8 @@ pub struct App {
     pub landing: Landing,
     /// Derived tables are brought up to date.
     pub promotion: Promotion,
+    /// Runs that do so.
+    pub promotions: Promotions,
     /// What tables there are.
     pub catalog: Catalog,
     /// Statements are answered.
@@ -67,6 +72,9 @@ pub enum AppError {
     /// Derived tables.
     #[error(transparent)]
     Promotion(#[from] PromotionError),
+    /// When they are brought up to date.
+    #[error("promotion.schedule: {0}")]
+    Schedule(#[from] ScheduleError),
     /// Statements.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -92,6 +100,7 @@ impl App {
             None => PipelineFiles::built_in(),
         };
         let pipeline = Arc::new(Pipeline::load(&files, &config.pipeline.options).await?);
+        let rules = promotion_rules(config, &pipeline)?;
         let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
         let lake = lake.with_metrics(metrics.clone());
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
@@ -107,7 +116,8 @@ impl App {
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
         landing.create_tables().await?;
         promotion.create_tables().await?;
-        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), vec![declared()]);
+        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), vec![declared(), runs()]);
+        let promotions = Promotions::new(lake.clone(), promotion.clone(), audit.clone(), rules);
         let limits = statement_limits(&config.limits, metrics.clone());
         let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
         let rules = StatementsRules {
@@ -117,7 +127,18 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
-        Ok(Self { metrics, lake, pipeline, landing, promotion, catalog, query, statements, audit })
+        Ok(Self {
+            metrics,
+            lake,
+            pipeline,
+            landing,
+            promotion,
+            promotions,
+            catalog,
+            query,
+            statements,
+            audit,
+        })
     }
 
     /// All metrics as they are now, in the text format of OpenMetrics.
@@ -130,7 +151,7 @@ impl App {
 /// What the audit keeps of a statement: names of tables, columns and functions.
 fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
     let mut names = Vec::new();
-    for table in pipeline.tables().into_iter().chain([declared()]) {
+    for table in pipeline.tables().into_iter().chain([declared(), runs()]) {
         names.push(table.name);
         names.push(table.zone.name().to_owned());
         names.extend(table.columns.into_iter().map(|column| column.name));
@@ -140,6 +161,23 @@ fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
     names.extend(state.aggregate_functions().keys().cloned());
     names.extend(state.window_functions().keys().cloned());
     names
+}
+
+fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRules, AppError> {
+    let own = &config.promotion;
+    let schedule = own.schedule.as_ref().or(pipeline.rhythm.schedule.as_ref());
+    let schedule = schedule.filter(|text| !text.trim().is_empty());
+    let after_load = match own.after_load_seconds {
+        Some(seconds) => u64::try_from(seconds).ok(),
+        None => pipeline.rhythm.after_load_seconds,
+    };
+    Ok(PromotionRules {
+        queued: own.queued,
+        lease: Duration::from_secs(own.lease_seconds.max(1)),
+        keep: Duration::from_secs(own.keep_seconds),
+        schedule: schedule.map(|text| Schedule::parse(text)).transpose()?,
+        after_load: after_load.map(Duration::from_secs),
+    })
 }
 
 fn audit_limits(config: &Config) -> AuditLimits {

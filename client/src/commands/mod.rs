@@ -2,6 +2,7 @@
 
 mod history;
 mod load;
+mod promote;
 mod ready;
 mod show;
 mod tables;
@@ -16,13 +17,19 @@ use stedi_client::{ClientError, Server};
 #[command(name = "stedi", version, about, max_term_width = 100)]
 pub struct Cli {
     /// Address of the server
-    #[arg(long, env = "STEDI_SERVER", value_name = "URL", default_value = "http://127.0.0.1:7070")]
+    #[arg(
+        long,
+        global = true,
+        env = "STEDI_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7070"
+    )]
     server: String,
     /// Token of whoever asks
-    #[arg(long, env = "STEDI_TOKEN", value_name = "JWT", hide_env_values = true)]
+    #[arg(long, global = true, env = "STEDI_TOKEN", value_name = "JWT", hide_env_values = true)]
     token: Option<String>,
     /// How answers are shown
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(subcommand)]
     command: Command,
@@ -34,6 +41,8 @@ enum Command {
     History(history::History),
     /// Loads JSON records from files into a landing table.
     Load(load::Load),
+    /// Brings derived tables up to date, and shows how far it is.
+    Promote(promote::Promote),
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
     /// Lists the tables that are there for you.
@@ -66,6 +75,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::History(history) => history.run(&server, cli.format).await,
             Command::Load(load) => load.run(&server, cli.format).await,
+            Command::Promote(promote) => promote.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }

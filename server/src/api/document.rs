@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use axum::{Extension, Json};
 use utoipa::openapi::info::{Info, License};
 use utoipa::openapi::schema::Components;
@@ -13,10 +12,11 @@ use utoipa::openapi::{OpenApi, Paths, Server, Tag};
 pub(super) const BEARER: &str = "token";
 
 /// What a group of routes is about.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("audit", "What was done, by whom, and whether that record is whole."),
     ("sql", "Statements over the tables that a role sees, and what they may take."),
     ("landing", "Records come in."),
+    ("promotions", "Derived tables are brought up to date."),
     ("tables", "What there is: tables with their columns, versions and lineage."),
     ("service", "Whether the service lives and is ready, and its description."),
 ];
@@ -73,10 +73,4 @@ fn tag(name: &str, text: &str) -> Tag {
     let mut tag = Tag::new(name);
     tag.description = Some(text.to_owned());
     tag
-}
-
-/// The name of a status (RFC 9110, section 15).
-pub(super) fn title(status: u16) -> &'static str {
-    let status = StatusCode::from_u16(status).ok();
-    status.and_then(|status| status.canonical_reason()).unwrap_or_default()
 }

@@ -5,12 +5,12 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
-use super::document;
 use crate::auth::AuthError;
 use crate::edge::problem;
 use crate::lake::LakeError;
 use crate::landing::LandingError;
 use crate::ledger::audit::AuditError;
+use crate::promotion::PromotionError;
 use crate::query::{QueryError, StatementError};
 
 /// Why a request has no other answer.
@@ -52,6 +52,9 @@ pub(super) enum ApiError {
     /// The request cannot be recorded, or the audit not be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A promotion.
+    #[error(transparent)]
+    Promotion(#[from] PromotionError),
     /// A load.
     #[error(transparent)]
     Landing(#[from] LandingError),
@@ -87,6 +90,7 @@ impl ApiError {
             Self::TooLarge(_) => Code::BodyTooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
             Self::Query(error) => error.code(),
+            Self::Promotion(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound
@@ -107,15 +111,7 @@ impl ApiError {
 
     /// The body that says it.
     pub(super) fn problem(&self) -> Problem {
-        let code = self.code();
-        Problem {
-            kind: "about:blank".to_owned(),
-            title: document::title(code.status()).to_owned(),
-            status: code.status(),
-            detail: self.detail(),
-            code: code.name().to_owned(),
-            request_id: None,
-        }
+        Problem::of(self.code(), self.detail())
     }
 
     /// The text for the caller.

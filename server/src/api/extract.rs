@@ -1,6 +1,8 @@
 //! Parts of a request, answered with a problem where they cannot be read.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -31,5 +33,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(ApiError::Malformed(rejection.body_text())),
         }
+    }
+}
+
+/// A body of JSON; an empty one is the default.
+pub(super) struct JsonOf<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for JsonOf<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(CONTENT_TYPE).cloned();
+        let body = Bytes::from_request(request, state).await;
+        // The edge says what is wrong with a body that is too long or does not come.
+        let body = body.map_err(|error| ApiError::Malformed(error.body_text()))?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let word = kind.as_ref().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let word = word.split(';').next().unwrap_or_default().trim();
+        if !word.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::MediaType("application/json".to_owned()));
+        }
+        let value = serde_json::from_slice(&body);
+        value.map(Self).map_err(|error| ApiError::Malformed(error.to_string()))
     }
 }

@@ -114,6 +114,9 @@ pub(super) async fn load(
             Err(_) => End::other(Outcome::Failed, "load_failed"),
         };
         open.end(end).await?;
+        if loaded.as_ref().is_ok_and(|result| result.accepted > 0) {
+            app.promotions.loaded();
+        }
         loaded.map_err(ApiError::from)
     });
     let sent = forward(body, feed, most).await;

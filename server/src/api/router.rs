@@ -21,8 +21,8 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    audit, denied, docs, document, health, history, landing, limits, metrics, query_code, sql,
-    statements, tables,
+    audit, denied, docs, document, health, history, landing, limits, metrics, promotions,
+    query_code, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -31,6 +31,8 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/landing/{table}", body: true, time: true },
     OwnLimits { route: "/v1/sql", body: true, time: true },
     OwnLimits { route: "/v1/statements", body: true, time: true },
+    OwnLimits { route: "/v1/promotions", body: false, time: true },
+    OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
 ];
 
 /// What a load can answer besides.
@@ -43,6 +45,10 @@ const LOAD: [Code; 7] = [
     Code::EncodingUnsupported,
     Code::Busy,
 ];
+
+/// What an order of a promotion can answer besides.
+const PROMOTE: [Code; 4] =
+    [Code::TableNotFound, Code::UnsupportedMediaType, Code::KeyReused, Code::PromotionsWait];
 
 fn routes() -> Routes {
     Routes::new()
@@ -62,6 +68,10 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
         .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
         .signed_in(&LOADERS, routes!(landing::load), &LOAD)
+        .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
+        .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
+        .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])
+        .signed_in(&[], routes!(promotions::cancel), &[Code::PromotionNotFound])
 }
 
 /// The whole service.

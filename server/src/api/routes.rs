@@ -136,7 +136,7 @@ fn described(status: u16, codes: &[Code]) -> Response {
     let examples = codes.iter().map(|code| {
         let body = json!({
             "type": "about:blank",
-            "title": document::title(status),
+            "title": code.title(),
             "status": status,
             "detail": code.meaning(),
             "code": code.name(),

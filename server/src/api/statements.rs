@@ -17,7 +17,7 @@ use super::extract::{PathOf, QueryOf};
 use super::origin::Origin;
 use super::state::ApiState;
 use super::tables::READERS;
-use super::{accept, document, prefer, sql};
+use super::{accept, idempotency, prefer, sql};
 use crate::ledger::audit::{Action, Draft, End, Outcome};
 use crate::query::{self, Kept};
 
@@ -55,13 +55,7 @@ pub(super) async fn ask(
     body: Body,
 ) -> Result<Response, ApiError> {
     principal.require(&READERS)?;
-    let key = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => match key.to_str() {
-            Ok(key) if !key.trim().is_empty() && key.len() <= 256 => Some(key.trim()),
-            _ => return Err(ApiError::Malformed("Idempotency-Key: 1 to 256 letters".to_owned())),
-        },
-    };
+    let key = idempotency::key(&headers)?;
     let statements = &state.app.statements;
     let limit = state.app.query.limits().of(&principal).text.bytes;
     let statement = sql::statement(&headers, body, limit).await?;
@@ -220,14 +214,6 @@ fn info(kept: Kept) -> StatementInfo {
 }
 
 fn problem(outcome: query::Outcome) -> Problem {
-    let code = Code::ALL.iter().find(|code| code.name() == outcome.code);
-    let status = code.map_or(500, |code| code.status());
-    Problem {
-        kind: "about:blank".to_owned(),
-        title: document::title(status).to_owned(),
-        status,
-        detail: outcome.detail,
-        code: outcome.code,
-        request_id: None,
-    }
+    let code = Code::parse(&outcome.code).unwrap_or(Code::Internal);
+    Problem::of(code, outcome.detail)
 }

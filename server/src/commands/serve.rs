@@ -88,13 +88,19 @@ impl Listening {
         let service = self.service.serve(router(state.clone()), OWN_LIMITS, stop.cancelled());
         let audit = state.app.audit.clone();
         let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
+        let promotions = state.app.promotions.clone();
         let signal = async {
             told.told().await;
             tracing::info!("stopping");
             stop.cancel();
             query.stop();
+            promotions.stop();
         };
-        tokio::join!(service, metrics, signal, statements.keep_sweeping());
+        let promoting = async {
+            let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
+            tokio::join!(promotions.keep_working(), schedule, loads)
+        };
+        tokio::join!(service, metrics, signal, statements.keep_sweeping(), promoting);
         // What this server ran by itself is left to others, or to its next start.
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");

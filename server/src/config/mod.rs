@@ -13,6 +13,7 @@ mod log;
 mod memory;
 mod metrics;
 mod pipeline;
+mod promotion;
 mod statements;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub use log::{LogConfig, LogFormat};
 pub use memory::MemoryConfig;
 pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
+pub use promotion::PromotionConfig;
 pub use statements::StatementsConfig;
 
 /// Everything a server needs to know.
@@ -47,6 +49,8 @@ pub struct Config {
     pub pipeline: PipelineConfig,
     /// What landing takes.
     pub landing: LandingConfig,
+    /// When promotions run, and how they are kept.
+    pub promotion: PromotionConfig,
     /// What plans may use.
     pub memory: MemoryConfig,
     /// How tables are read.
@@ -75,6 +79,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
+            promotion: PromotionConfig::default(),
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),
             limits: LimitsConfig::default(),

@@ -28,15 +28,7 @@ pub(super) struct Word(pub String);
 /// An answer that is a problem: its stable word, which has its status, and the text for the caller.
 pub fn problem(code: Code, detail: impl Into<String>) -> Response {
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let problem = Problem {
-        kind: "about:blank".to_owned(),
-        title: status.canonical_reason().unwrap_or_default().to_owned(),
-        status: status.as_u16(),
-        detail: detail.into(),
-        code: code.name().to_owned(),
-        request_id: None,
-    };
-    let mut response = (status, axum::Json(problem)).into_response();
+    let mut response = (status, axum::Json(Problem::of(code, detail))).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }

@@ -28,7 +28,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::LakeError;
-use super::table::Table;
+use super::table::{Columns, Table};
+use super::write::Written;
 
 /// The lake's store, as sessions know it.
 pub(super) const STORE: &str = "lake://files";
@@ -95,6 +96,17 @@ impl Table {
         self.choice(files.collect())
     }
 
+    /// Files that were written for it with these columns, and are not committed.
+    pub fn written(&self, written: &Written, columns: &Columns) -> Result<DataFiles, LakeError> {
+        let files = written.adds.iter().map(|add| DataFile {
+            name: add.path.clone(),
+            size: u64::try_from(add.size).unwrap_or_default(),
+            stats: add.stats.clone(),
+        });
+        let choice = self.choice(files.collect())?;
+        Ok(DataFiles { schema: Arc::clone(&columns.schema), ..choice })
+    }
+
     /// Some of its data files.
     pub(super) fn choice(&self, files: Vec<DataFile>) -> Result<DataFiles, LakeError> {
         let log = self.delta.log_store();
@@ -127,6 +139,32 @@ impl DataFiles {
         self.files.is_empty()
     }
 
+    /// These without some, and with others.
+    pub fn replaced(mut self, gone: &[Self], new: &Self) -> Self {
+        let gone: BTreeSet<&str> = gone.iter().flat_map(Self::names).collect();
+        self.files.retain(|file| !gone.contains(file.name.as_str()));
+        self.files.extend(new.files.iter().cloned());
+        self
+    }
+
+    /// How many rows have a null in a column; `None` where the log does not say.
+    pub fn nulls(&self, column: &str) -> Option<u64> {
+        let nulls = |file: &DataFile| file.parsed().null_count.get(column).and_then(Value::as_u64);
+        self.files.iter().map(nulls).sum()
+    }
+
+    /// The least and the greatest number of a column; `None` where the log does not say.
+    pub fn bounds(&self, column: &str) -> Option<(f64, f64)> {
+        let mut bounds: Option<(f64, f64)> = None;
+        for file in &self.files {
+            let stats = file.parsed();
+            let of = |values: &Map<String, Value>| values.get(column).and_then(Value::as_f64);
+            let (min, max) = (of(&stats.min_values)?, of(&stats.max_values)?);
+            bounds = Some(bounds.map_or((min, max), |(low, high)| (low.min(min), high.max(max))));
+        }
+        bounds
+    }
+
     /// Makes them readable in a session, as one table of this name.
     pub fn register(&self, session: &SessionContext, name: &str) -> Result<(), LakeError> {
         let table = session.register_table(name, Arc::new(self.clone()));
@@ -141,6 +179,11 @@ impl DataFiles {
     /// The table's name.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// Their columns.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
     /// The type of a column; `None` if there is none of this name.
@@ -165,8 +208,7 @@ impl DataFiles {
 
     /// Whether one of them may hold a null in a column.
     pub fn may_hold_null(&self, column: &str) -> bool {
-        let nulls = |file: &DataFile| file.parsed().null_count.get(column).and_then(Value::as_u64);
-        self.files.iter().any(|file| nulls(file) != Some(0))
+        self.nulls(column) != Some(0)
     }
 
     /// What the log calls them.

@@ -36,6 +36,14 @@ impl Lake {
         put.map(|_| ()).map_err(|error| failed(path, error))
     }
 
+    /// Removes an object; one that is not there is removed.
+    pub async fn remove_object(&self, path: &str) -> Result<(), LakeError> {
+        match self.store.delete(&self.object(path)).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(path, error)),
+        }
+    }
+
     /// The names of the objects directly under a folder.
     pub async fn list_objects(&self, folder: &str) -> Result<Vec<String>, LakeError> {
         let listed = self.store.list_with_delimiter(Some(&self.object(folder))).await;
@@ -58,11 +66,7 @@ impl Lake {
         let mut names = self.list_objects(folder).await?;
         names.sort_by_key(|name| name == last);
         for name in names {
-            let path = format!("{folder}/{name}");
-            match self.store.delete(&self.object(&path)).await {
-                Ok(()) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(failed(&path, error)),
-            }
+            self.remove_object(&format!("{folder}/{name}")).await?;
         }
         // A local store keeps empty folders.
         if let Some(root) = self.location.local() {

@@ -2,7 +2,9 @@
 
 pub mod audit;
 mod error;
+mod leases;
 mod subject_key;
 
 pub use error::LedgerError;
+pub use leases::{Lease, Leases};
 pub use subject_key::SubjectKey;

@@ -1,12 +1,14 @@
 //! The lake: commits, loads, the audit, tables kept open, memory and spill.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use stedi_openapi::LoadResult;
 
 use super::Metrics;
-use super::family::{Book, Counters};
+use super::family::{Book, Counters, Durations, durations};
 
 /// What plans use at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +39,21 @@ struct BatchLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunLabels {
+    state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModeLabels {
+    table: String,
+    mode: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct LakeFamilies {
+    promotions: Counters<RunLabels>,
+    promoted: Durations<ModeLabels>,
     commits: Counters<TableLabels>,
     conflicts: Counters<TableLabels>,
     records: Counters<LoadLabels>,
@@ -55,6 +70,8 @@ pub(super) struct LakeFamilies {
 impl LakeFamilies {
     pub fn register(book: &mut Book) -> Self {
         let families = Self {
+            promotions: Counters::default(),
+            promoted: durations(),
             commits: Counters::default(),
             conflicts: Counters::default(),
             records: Counters::default(),
@@ -67,6 +84,8 @@ impl LakeFamilies {
             spill: Gauge::default(),
             spill_limit: Gauge::default(),
         };
+        book.counter("promotions", "Promotions that have ended", &families.promotions);
+        book.seconds("promotion_table", "Time to bring a table up to date", &families.promoted);
         book.counter("commits", "Commits made", &families.commits);
         book.counter(
             "commit_conflicts",
@@ -122,6 +141,18 @@ impl Metrics {
             let labels = LoadLabels { table: result.table.clone(), outcome };
             self.families.lake.records.get_or_create(&labels).inc_by(count);
         }
+    }
+
+    /// A promotion has ended in this state.
+    pub fn promotion(&self, state: &str) {
+        let labels = RunLabels { state: state.to_owned() };
+        self.families.lake.promotions.get_or_create(&labels).inc();
+    }
+
+    /// A table was brought up to date in this mode.
+    pub fn table_promoted(&self, table: &str, mode: &'static str, time: Duration) {
+        let labels = ModeLabels { table: table.to_owned(), mode };
+        self.families.lake.promoted.get_or_create(&labels).observe(time.as_secs_f64());
     }
 
     /// A batch of audit records is in the lake.
@@ -181,6 +212,8 @@ mod tests {
             revocations: Vec::new(),
             unknown_fields: BTreeMap::new(),
         });
+        metrics.promotion("failed");
+        metrics.table_promoted("a", "append", Duration::from_millis(20));
         metrics.audited(12);
         metrics.audit_failed();
         metrics.table_cache_hit();
@@ -194,6 +227,8 @@ mod tests {
             r#"stedi_landing_records_total{table="a",outcome="accepted"} 5"#,
             r#"stedi_landing_records_total{table="a",outcome="rejected"} 4"#,
             r#"stedi_landing_records_total{table="a",outcome="duplicate"} 0"#,
+            r#"stedi_promotions_total{state="failed"} 1"#,
+            r#"stedi_promotion_table_seconds_count{table="a",mode="append"} 1"#,
             r#"stedi_audit_batches_total{outcome="written"} 1"#,
             r#"stedi_audit_batches_total{outcome="failed"} 1"#,
             "stedi_audit_records_total 12",

@@ -59,6 +59,7 @@ mod tests {
             not_local: None,
             sql: sql.into(),
             columns: vec![],
+            checks: vec![],
         }
     }
 

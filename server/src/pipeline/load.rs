@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
-use super::model::{Demo, Pipeline};
+use super::model::{Demo, Pipeline, Rhythm};
 use super::spec::Spec;
 use super::{check, graph, planned};
 
@@ -32,6 +32,10 @@ impl Pipeline {
             name: spec.name,
             options: chosen,
             demo: spec.demo.map(|demo| Demo { query: demo.query }),
+            rhythm: Rhythm {
+                schedule: spec.promotion.schedule,
+                after_load_seconds: spec.promotion.after_load_seconds,
+            },
             grants,
             sources,
             derived,

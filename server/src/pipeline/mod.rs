@@ -16,6 +16,7 @@ mod load;
 mod local;
 mod model;
 mod planned;
+mod quality;
 mod spec;
 mod tables;
 mod zone;
@@ -24,6 +25,9 @@ pub use column::{Class, Column, Kind, stored_columns};
 pub use error::PipelineError;
 pub use files::PipelineFiles;
 pub use grant::{Grant, Sight};
-pub use model::{Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rule, SUBJECT_ID, Source};
+pub use model::{
+    Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rhythm, Rule, SUBJECT_ID, Source,
+};
+pub use quality::{Check, CheckAction, CheckRule, condition};
 pub use tables::Declared;
 pub use zone::Zone;

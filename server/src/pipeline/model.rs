@@ -6,6 +6,7 @@ use deltalake::arrow::datatypes::DataType;
 
 use super::column::{Class, Column, Kind};
 use super::grant::Grant;
+use super::quality::Check;
 use super::zone::Zone;
 
 /// The column that holds a customer's pseudonym.
@@ -97,6 +98,8 @@ pub struct Derived {
     pub sql: String,
     /// Its columns, in the order of the SELECT.
     pub columns: Vec<Column>,
+    /// What has to hold of its rows.
+    pub checks: Vec<Check>,
 }
 
 impl Derived {
@@ -119,6 +122,15 @@ pub struct Demo {
     pub query: String,
 }
 
+/// When promotions run by themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Rhythm {
+    /// At these times: five fields as in a crontab, in UTC.
+    pub schedule: Option<String>,
+    /// So many seconds after a load.
+    pub after_load_seconds: Option<u64>,
+}
+
 /// All tables of a lake, checked and in dependency order.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -128,6 +140,8 @@ pub struct Pipeline {
     pub options: BTreeMap<String, String>,
     /// The demo's question, if there is one.
     pub demo: Option<Demo>,
+    /// When promotions run by themselves.
+    pub rhythm: Rhythm,
     /// What roles read.
     pub grants: Vec<Grant>,
     /// Landing tables, in declared order.

@@ -20,6 +20,7 @@ use super::files::{DECLARATION, PipelineFiles};
 use super::linear;
 use super::local::{self, Keys};
 use super::model::{Derived, SUBJECT_ID, Source};
+use super::quality;
 use super::spec::DerivedSpec;
 use crate::lake::session;
 
@@ -93,6 +94,7 @@ async fn plan(
     keys.entry(spec.replace_by.as_str()).or_insert("key");
     let not_local = local::obstacle(&plan, &keys, &spec.replace_by).map_err(failed)?;
     let columns = columns(&spec, file, &plan)?;
+    let checks = quality::checks(spec.checks, &spec.name, &columns)?;
     let text =
         |column: &Column| column.name == spec.replace_by && column.data_type == DataType::Utf8;
     let not_local = match columns.iter().any(text) {
@@ -109,6 +111,7 @@ async fn plan(
         not_local,
         sql: sql.to_owned(),
         columns,
+        checks,
     })
 }
 

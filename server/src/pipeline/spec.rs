@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::column::{Class, Kind};
 use super::error::PipelineError;
+use super::quality::CheckAction;
 use super::zone::Zone;
 
 /// The whole file.
@@ -14,6 +15,8 @@ pub(super) struct Spec {
     #[serde(default, rename = "option")]
     pub options: Vec<OptionSpec>,
     pub demo: Option<DemoSpec>,
+    #[serde(default)]
+    pub promotion: PromotionSpec,
     #[serde(default, rename = "role")]
     pub roles: Vec<RoleSpec>,
     #[serde(default, rename = "source")]
@@ -28,6 +31,13 @@ pub(super) struct OptionSpec {
     pub name: String,
     pub values: Vec<String>,
     pub default: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromotionSpec {
+    pub schedule: Option<String>,
+    pub after_load_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +97,32 @@ pub(super) struct DerivedSpec {
     pub replace_by: String,
     #[serde(default)]
     pub columns: Vec<DerivedColumnSpec>,
+    #[serde(default, rename = "check")]
+    pub checks: Vec<CheckSpec>,
+}
+
+/// A quality rule; one of `not_null`, `unique`, `column` with `min` and `max`, `rows` and
+/// `condition`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckSpec {
+    pub name: Option<String>,
+    #[serde(default)]
+    pub action: CheckAction,
+    pub not_null: Option<Vec<String>>,
+    pub unique: Option<Vec<String>>,
+    pub column: Option<String>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub rows: Option<RowsSpec>,
+    pub condition: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RowsSpec {
+    pub min: Option<u64>,
+    pub max: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

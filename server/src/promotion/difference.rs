@@ -8,7 +8,9 @@ use deltalake::arrow::datatypes::{DataType, Field, Schema};
 use deltalake::arrow::error::ArrowError;
 use futures::StreamExt;
 use serde_json::Value;
+use stedi_openapi::CheckResult;
 
+use super::checks::{State, check};
 use super::error::PromotionError;
 use super::lineage::Lineage;
 use super::row_set::{NotTaken, RowSet};
@@ -77,6 +79,8 @@ pub(super) struct Done {
     pub table: Table,
     pub rows_inserted: u64,
     pub rows_deleted: u64,
+    /// What became of the table's quality rules.
+    pub checks: Vec<CheckResult>,
 }
 
 impl Difference {
@@ -112,13 +116,31 @@ impl Difference {
             }
             changes = writer.finish().await?;
         }
+        let mut inserted = Written::default();
         if rows_inserted > 0 {
             let session = work.lake.sessions().session();
             let failed = PromotionError::reading(&work.derived.name);
             let plan = session.read_batches(self.inserts).map_err(failed)?.into_unoptimized_plan();
             let by = work.derived.clustered_by();
-            let new = write_all(&session, plan, work.table, &columns, &by, work.watch).await?;
-            written = written.and(new);
+            inserted = write_all(&session, plan, work.table, &columns, &by, work.watch).await?;
+            written = written.and(inserted.clone());
+        }
+        let mut checks = Vec::new();
+        if rows_inserted + rows_deleted > 0 && !work.derived.checks.is_empty() {
+            let state = State {
+                inserted: work.table.written(&inserted, &columns)?,
+                all: work.table.files()?.replaced(
+                    if rows_deleted > 0 { &self.files } else { &[] },
+                    &work.table.written(&written, &columns)?,
+                ),
+            };
+            checks = match check(work, &state).await {
+                Ok(checks) => checks,
+                Err(error) => {
+                    written.and(changes).discard(work.table).await;
+                    return Err(error);
+                }
+            };
         }
         work.watch.go_on()?;
         let change = Change {
@@ -137,7 +159,7 @@ impl Difference {
         // Files of an attempt that somebody was faster than are left to maintenance: whether it is
         // in the log after all may be unknown.
         let table = commit(work.lake, work.derived.zone.name(), work.table, change).await?;
-        Ok(Done { table, rows_inserted, rows_deleted })
+        Ok(Done { table, rows_inserted, rows_deleted, checks })
     }
 
     /// Writes the rows that stay of the files that hold rows which go.

@@ -1,15 +1,24 @@
 //! What can go wrong with a promotion.
 
 use deltalake::datafusion::error::DataFusionError;
+use stedi_openapi::{CheckResult, Code, Problem};
 
 use crate::lake::LakeError;
+use crate::ledger::LedgerError;
+use crate::ledger::audit::AuditError;
 
-/// A table that was not brought up to date; it stays as it was.
+/// What is said where only the log says more.
+const INTERNAL: &str = "the server failed; its log says why";
+
+/// A table that was not brought up to date, and stays as it was; or a run that is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum PromotionError {
     /// The pipeline derives no such table.
     #[error("{0:?} is not a derived table")]
     NotDerived(String),
+    /// No table is named.
+    #[error("tables names none; without it all tables are brought up to date")]
+    NoTables,
     /// A source has no table in the lake.
     #[error("table {table}: its source {missing} is not in the lake")]
     SourceMissing {
@@ -18,13 +27,21 @@ pub enum PromotionError {
         /// The source.
         missing: String,
     },
-    /// The SELECT cannot be planned.
+    /// The SELECT cannot be planned, or fails on this data.
     #[error("table {table}: {source}")]
     Select {
         /// The derived table.
         table: String,
         /// What DataFusion says.
         source: Box<DataFusionError>,
+    },
+    /// Quality rules that keep the table from being published are broken.
+    #[error("table {table}: {}", broken(checks))]
+    Rules {
+        /// The derived table.
+        table: String,
+        /// What became of each of its rules.
+        checks: Vec<CheckResult>,
     },
     /// Other writers kept changing the table.
     #[error("table {table}: changed by other writers at the same time, {attempts} times in a row")]
@@ -34,6 +51,29 @@ pub enum PromotionError {
         /// How often it was tried.
         attempts: usize,
     },
+    /// There is no such run.
+    #[error("there is no promotion {0}")]
+    UnknownRun(String),
+    /// Too many runs wait.
+    #[error("{0} promotions wait already")]
+    QueueFull(usize),
+    /// The same key with another body.
+    #[error("this Idempotency-Key was used for another promotion")]
+    KeyReused,
+    /// An object of a run that cannot be read.
+    #[error("object {path}: {reason}")]
+    Unreadable {
+        /// Its path below the lake's root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The lease cannot be had.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -44,4 +84,43 @@ impl PromotionError {
     pub(super) fn reading(table: &str) -> impl Fn(DataFusionError) -> Self + Copy + '_ {
         move |source| Self::Select { table: table.to_owned(), source: Box::new(source) }
     }
+
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotDerived(_) => Code::TableNotFound,
+            Self::NoTables => Code::Malformed,
+            Self::UnknownRun(_) => Code::PromotionNotFound,
+            Self::QueueFull(_) => Code::PromotionsWait,
+            Self::KeyReused => Code::KeyReused,
+            Self::Contended { .. } | Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
+            Self::Rules { .. } | Self::Select { .. } => Code::PromotionFailed,
+            Self::Audit(_) => Code::AuditUnavailable,
+            Self::SourceMissing { .. }
+            | Self::Unreadable { .. }
+            | Self::Ledger(_)
+            | Self::Lake(_) => Code::Internal,
+        }
+    }
+
+    /// What whoever asked is told: no paths and nothing of a plan.
+    pub fn problem(&self) -> Problem {
+        let detail = match self {
+            // The engine's words may hold values of rows.
+            Self::Select { table, .. } => {
+                format!("table {table}: its SELECT failed on this data; the server's log says why")
+            }
+            _ if self.code() == Code::Internal => INTERNAL.to_owned(),
+            _ => self.to_string(),
+        };
+        Problem::of(self.code(), detail)
+    }
+}
+
+/// The broken rules in words.
+fn broken(checks: &[CheckResult]) -> String {
+    let broken = checks.iter().filter(|check| !check.holds && check.action == "fail");
+    let broken: Vec<String> =
+        broken.map(|check| format!("{:?} is broken by {}", check.rule, check.broken)).collect();
+    format!("not published, {}", broken.join(", "))
 }

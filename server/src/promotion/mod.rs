@@ -6,6 +6,8 @@
 //! can disagree with it.
 
 mod append;
+mod attempt;
+mod checks;
 mod difference;
 mod error;
 mod lineage;
@@ -13,12 +15,20 @@ mod plan;
 mod rebuild;
 mod row_set;
 mod run;
+mod runs_table;
+mod schedule;
 mod select;
+mod service;
+mod shelf;
 mod sources;
 mod subjects;
 mod touched;
 mod work;
+mod worker;
 
 pub use error::PromotionError;
 pub use plan::{Mode, Why};
 pub use run::{Promotion, TableRun};
+pub use runs_table::declared;
+pub use schedule::{Schedule, ScheduleError};
+pub use service::{Asker, PromotionRules, Promotions};

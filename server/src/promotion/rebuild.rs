@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::checks::{State, check};
 use super::difference::Done;
 use super::error::PromotionError;
 use super::lineage::Lineage;
@@ -31,6 +32,17 @@ pub(super) async fn rebuild(
     let by = work.derived.clustered_by();
     let written = write_all(&session, plan, work.table, &columns, &by, work.watch).await?;
     let rows_inserted = written.rows;
+    let mut checks = Vec::new();
+    if !work.derived.checks.is_empty() {
+        let all = work.table.written(&written, &columns)?;
+        checks = match check(work, &State { inserted: all.clone(), all }).await {
+            Ok(checks) => checks,
+            Err(error) => {
+                written.discard(work.table).await;
+                return Err(error);
+            }
+        };
+    }
     work.watch.go_on()?;
     let change = Change {
         mode: Mode::Overwrite,
@@ -43,5 +55,5 @@ pub(super) async fn rebuild(
     // Files of a rebuild that somebody was faster than are left to maintenance: whether a commit of
     // theirs is somewhere in the log after all may be unknown, and a version must stay readable.
     let table = commit(work.lake, work.derived.zone.name(), work.table, change).await?;
-    Ok(Done { table, rows_inserted, rows_deleted: before })
+    Ok(Done { table, rows_inserted, rows_deleted: before, checks })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use stedi_openapi::CheckResult;
 
 use super::append::append;
 use super::difference::{Difference, Done, Halted};
@@ -12,6 +13,7 @@ use super::error::PromotionError;
 use super::lineage::Lineage;
 use super::plan::{Mode, Plan, Why};
 use super::rebuild::rebuild;
+use super::runs_table;
 use super::sources::Sources;
 use super::subjects::subjects;
 use super::touched::Touched;
@@ -24,7 +26,7 @@ use crate::pipeline::{Derived, Pipeline, stored_columns};
 const ATTEMPTS: usize = 5;
 
 /// Brings the derived tables of a lake up to date.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Promotion {
     lake: Lake,
     pipeline: Arc<Pipeline>,
@@ -32,7 +34,7 @@ pub struct Promotion {
 }
 
 /// What a run did with one table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TableRun {
     /// The table.
     pub table: String,
@@ -50,6 +52,8 @@ pub struct TableRun {
     pub version: u64,
     /// How long it took.
     pub millis: u64,
+    /// What became of its quality rules.
+    pub checks: Vec<CheckResult>,
 }
 
 impl Promotion {
@@ -63,7 +67,29 @@ impl Promotion {
         for derived in &self.pipeline.derived {
             self.target(derived).await?;
         }
-        Ok(())
+        Ok(runs_table::create(&self.lake).await?)
+    }
+
+    /// These derived tables, or all, each behind those that it reads.
+    ///
+    /// # Errors
+    /// [`PromotionError::NotDerived`], [`PromotionError::NoTables`].
+    pub fn in_order(&self, tables: Option<&[String]>) -> Result<Vec<String>, PromotionError> {
+        let all = || self.pipeline.derived.iter().map(|derived| derived.name.clone());
+        let Some(tables) = tables else { return Ok(all().collect()) };
+        if tables.is_empty() {
+            return Err(PromotionError::NoTables);
+        }
+        if let Some(other) = tables.iter().find(|table| !all().any(|name| name == **table)) {
+            return Err(PromotionError::NotDerived(other.chars().take(128).collect()));
+        }
+        Ok(all().filter(|name| tables.contains(name)).collect())
+    }
+
+    /// The tables that a derived table reads.
+    pub(super) fn sources_of(&self, table: &str) -> &[String] {
+        let derived = self.pipeline.derived.iter().find(|derived| derived.name == table);
+        derived.map_or(&[], |derived| &derived.sources)
     }
 
     /// Brings all tables up to date on somebody's behalf and reports each as it is done.
@@ -155,6 +181,7 @@ impl Promotion {
             rows_deleted: done.as_ref().map_or(0, |done| done.rows_deleted),
             sources: sources.versions().collect(),
             version,
+            checks: done.map_or_else(Vec::new, |done| done.checks),
             millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }

@@ -1,0 +1,222 @@
+//! `/v1/promotions`: runs that bring derived tables up to date.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, stream};
+use stedi_openapi::{
+    PromotionCause, PromotionInfo, PromotionList, PromotionPath, PromotionQuery, PromotionRequest,
+};
+
+use super::authenticated::Authenticated;
+use super::error::ApiError;
+use super::extract::{JsonOf, PathOf, QueryOf};
+use super::origin::Origin;
+use super::state::ApiState;
+use super::{idempotency, prefer};
+use crate::promotion::{Asker, Promotions};
+
+/// Runs of a page whose size is not asked for.
+const PAGE: u64 = 20;
+/// Runs of the largest page.
+const LARGEST: u64 = 200;
+/// How often it is looked whether something is new.
+const PULSE: Duration = Duration::from_millis(250);
+/// How often a silent stream shows that it lives.
+const ALIVE: Duration = Duration::from_secs(10);
+
+/// Bring tables up to date
+///
+/// One run at a time; others wait. With `Prefer: wait=N` the answer waits for the end of the run for
+/// up to N seconds (60 at most).
+#[utoipa::path(
+    post,
+    path = "/v1/promotions",
+    operation_id = "promotion_begin",
+    tag = "promotions",
+    params(
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for the end."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same run."),
+    ),
+    request_body(content = PromotionRequest, description = "Which tables; nothing for all."),
+    responses(
+        (status = OK, description = "It has ended already.", body = PromotionInfo, headers(
+            ("Location" = String, description = "The run."),
+        )),
+        (status = ACCEPTED, description = "It waits or runs.", body = PromotionInfo, headers(
+            ("Location" = String, description = "The run."),
+        )),
+    ),
+)]
+pub(super) async fn ask(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    origin: Origin,
+    headers: HeaderMap,
+    JsonOf(request): JsonOf<PromotionRequest>,
+) -> Result<Response, ApiError> {
+    principal.require(&[])?;
+    let promotions = &state.app.promotions;
+    let asker = Asker {
+        principal: principal.subject.clone(),
+        roles: principal.roles.iter().map(|role| role.name().to_owned()).collect(),
+        request_id: origin.request_id,
+        cause: PromotionCause::Request,
+    };
+    let key = idempotency::key(&headers)?;
+    let mut run = promotions.ask(asker, request.tables.as_deref(), key).await?;
+    if let Some(wait) = prefer::wait(&headers) {
+        run = promotions.wait(&run.id, wait).await?;
+    }
+    let status = match run.state.is_final() {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    let location = HeaderValue::from_str(&format!("/v1/promotions/{}", run.id));
+    let mut response = (status, Json(run)).into_response();
+    if let Ok(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Runs
+///
+/// Newest first. Those that have ended are kept for a while; the table `system.runs` keeps all.
+#[utoipa::path(
+    get,
+    path = "/v1/promotions",
+    operation_id = "promotions",
+    tag = "promotions",
+    params(PromotionQuery),
+    responses((status = OK, description = "A page of runs.", body = PromotionList)),
+)]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    QueryOf(query): QueryOf<PromotionQuery>,
+) -> Result<Json<PromotionList>, ApiError> {
+    principal.require(&[])?;
+    let limit = query.limit.unwrap_or(PAGE);
+    let limit = match usize::try_from(limit) {
+        Ok(count) if (1..=LARGEST).contains(&limit) => count,
+        _ => return Err(ApiError::Malformed(format!("limit is from 1 to {LARGEST}"))),
+    };
+    Ok(Json(state.app.promotions.list(limit, query.before.as_deref()).await?))
+}
+
+/// One run
+#[utoipa::path(
+    get,
+    path = "/v1/promotions/{id}",
+    operation_id = "promotion",
+    tag = "promotions",
+    params(PromotionPath),
+    responses((status = OK, description = "The run.", body = PromotionInfo)),
+)]
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<PromotionPath>,
+) -> Result<Json<PromotionInfo>, ApiError> {
+    principal.require(&[])?;
+    Ok(Json(state.app.promotions.get(&path.id).await?))
+}
+
+/// Progress of a run
+///
+/// Server-sent events: an event `promotion` with the run whenever something is new, the last one
+/// when it has ended. The stream ends then.
+#[utoipa::path(
+    get,
+    path = "/v1/promotions/{id}/events",
+    operation_id = "promotion_events",
+    tag = "promotions",
+    params(PromotionPath),
+    responses((
+        status = OK,
+        description = "Events with a `PromotionInfo` each.",
+        content((String = "text/event-stream")),
+    )),
+)]
+pub(super) async fn events(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<PromotionPath>,
+) -> Result<Response, ApiError> {
+    principal.require(&[])?;
+    let first = state.app.promotions.get(&path.id).await?;
+    let events = follow(state.app.promotions.clone(), first);
+    let mut response =
+        Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
+    // Proxies must not collect it.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Cancel a run
+///
+/// The table that it is at stays as it was, those before it stay as they are. A run that has ended
+/// stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/promotions/{id}/cancel",
+    operation_id = "promotion_cancel",
+    tag = "promotions",
+    params(PromotionPath),
+    responses((status = OK, description = "The run.", body = PromotionInfo)),
+)]
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<PromotionPath>,
+) -> Result<Json<PromotionInfo>, ApiError> {
+    principal.require(&[])?;
+    Ok(Json(state.app.promotions.cancel(&path.id).await?))
+}
+
+/// What is next of a stream of events.
+enum Next {
+    Send(Box<PromotionInfo>),
+    After(Box<PromotionInfo>),
+    End,
+}
+
+/// The run, and the run again whenever something of it is new. Where it cannot be read, or the
+/// server stops, the stream breaks off without a last event.
+fn follow(
+    promotions: Promotions,
+    first: PromotionInfo,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(Next::Send(Box::new(first)), move |next| {
+        let promotions = promotions.clone();
+        async move {
+            let run = match next {
+                Next::End => return None,
+                Next::Send(run) => *run,
+                Next::After(sent) => loop {
+                    tokio::select! {
+                        () = tokio::time::sleep(PULSE) => {}
+                        () = promotions.stopping() => return None,
+                    }
+                    let run = promotions.get(&sent.id).await.ok()?;
+                    if run != *sent {
+                        break run;
+                    }
+                },
+            };
+            let event = Event::default().event("promotion").json_data(&run).ok()?;
+            let next = match run.state.is_final() {
+                true => Next::End,
+                false => Next::After(Box::new(run)),
+            };
+            Some((Ok(event), next))
+        }
+    })
+}

@@ -1,0 +1,203 @@
+//! Leases: who of several servers does a piece of work, as long as they live.
+//!
+//! A lease is the newest of the objects `system/leases/<name>/<epoch>.json`. Creating the next one
+//! takes it, which only one server can (`If-None-Match: *`); its holder writes it anew to renew it.
+//! Leases save work and make nothing correct: a holder that was paused and comes back late may still
+//! believe that it holds one, and commits decide between the two.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::error::LedgerError;
+use crate::lake::Lake;
+
+const FOLDER: &str = "system/leases";
+/// Epochs that stay, so that whoever looks at an older listing still finds its number taken.
+const STAY: u64 = 2;
+
+/// The leases of a lake, as one server takes them.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    lake: Lake,
+    holder: Arc<str>,
+    time: Duration,
+}
+
+/// What an epoch says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Epoch {
+    /// The server that holds it, by an id that it makes at its start.
+    holder: String,
+    /// Epoch milliseconds by the holder's clock after which anybody may take it. A clock that is
+    /// wrong makes that early or late.
+    expires: i64,
+}
+
+/// A lease that this server holds. Dropped without [`Lease::release`] it runs out.
+#[derive(Debug)]
+pub struct Lease {
+    leases: Leases,
+    name: String,
+    epoch: u64,
+    lost: CancellationToken,
+    end: CancellationToken,
+}
+
+impl Leases {
+    /// Leases that run out after `time` without a sign of life.
+    pub fn new(lake: Lake, time: Duration) -> Self {
+        let holder = Uuid::new_v4().simple().to_string().into();
+        Self { lake, holder, time: time.max(Duration::from_millis(100)) }
+    }
+
+    /// How long a lease lasts without a sign of life.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// Takes a lease if nobody holds it, and keeps it alive.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn take(&self, name: &str) -> Result<Option<Lease>, LedgerError> {
+        let epochs = self.epochs(name).await?;
+        let newest = epochs.last().copied().unwrap_or_default();
+        if newest > 0 && self.is_held(name, newest).await? {
+            return Ok(None);
+        }
+        let epoch = newest + 1;
+        let since = Instant::now();
+        let taken = self.lake.create_object(&path(name, epoch), self.text(self.time)).await?;
+        // Its number may have been taken and removed since the listing.
+        if !taken || self.epochs(name).await?.last() != Some(&epoch) {
+            return Ok(None);
+        }
+        for old in epochs.into_iter().filter(|old| old + STAY <= epoch) {
+            self.lake.remove_object(&path(name, old)).await?;
+        }
+        let (lost, end) = (CancellationToken::new(), CancellationToken::new());
+        let name = name.to_owned();
+        let lease = Lease { leases: self.clone(), name, epoch, lost, end };
+        tokio::spawn(lease.keeper(since));
+        Ok(Some(lease))
+    }
+
+    async fn is_held(&self, name: &str, epoch: u64) -> Result<bool, LedgerError> {
+        let path = path(name, epoch);
+        let Some(bytes) = self.lake.read_object(&path).await? else { return Ok(false) };
+        // What cannot be read was not written by a holder that lives.
+        let Ok(epoch) = serde_json::from_slice::<Epoch>(&bytes) else { return Ok(false) };
+        Ok(epoch.expires > Utc::now().timestamp_millis())
+    }
+
+    /// The epochs of a lease, oldest first.
+    async fn epochs(&self, name: &str) -> Result<Vec<u64>, LedgerError> {
+        let names = self.lake.list_objects(&format!("{FOLDER}/{name}")).await?;
+        let epoch = |name: &String| name.strip_suffix(".json")?.parse::<u64>().ok();
+        let mut epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
+        epochs.sort_unstable();
+        Ok(epochs)
+    }
+
+    fn text(&self, time: Duration) -> Vec<u8> {
+        let time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let expires = Utc::now().timestamp_millis().saturating_add(time);
+        let epoch = Epoch { holder: self.holder.to_string(), expires };
+        // A struct of a text and a number is always JSON.
+        serde_json::to_vec(&epoch).unwrap_or_default()
+    }
+}
+
+impl Lease {
+    /// Its number: the higher one of two holders is the one that counts.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Cancelled when it is not held any more.
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Asks the lake whether it is still held.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn is_held(&self) -> Result<bool, LedgerError> {
+        let newest = self.leases.epochs(&self.name).await?.last().copied();
+        if newest != Some(self.epoch) {
+            self.lost.cancel();
+        }
+        Ok(!self.lost.is_cancelled())
+    }
+
+    /// Lets others have it at once.
+    ///
+    /// # Errors
+    /// If the lake cannot be written; it runs out then.
+    pub async fn release(self) -> Result<(), LedgerError> {
+        self.end.cancel();
+        if self.is_held().await? {
+            let path = path(&self.name, self.epoch);
+            self.leases.lake.put_object(&path, self.leases.text(Duration::ZERO)).await?;
+        }
+        Ok(())
+    }
+
+    /// Renews it until it ends or is lost.
+    fn keeper(&self, mut since: Instant) -> impl Future<Output = ()> + use<> {
+        let (leases, lost, end) = (self.leases.clone(), self.lost.clone(), self.end.clone());
+        let (name, own) = (self.name.clone(), self.epoch);
+        async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(leases.time / 3) => {}
+                    () = end.cancelled() => return,
+                    () = lost.cancelled() => return,
+                }
+                let asked = Instant::now();
+                let renewed = async {
+                    if leases.epochs(&name).await?.last() != Some(&own) {
+                        return Ok(false);
+                    }
+                    let text = leases.text(leases.time);
+                    leases.lake.put_object(&path(&name, own), text).await?;
+                    Ok::<_, LedgerError>(true)
+                };
+                // A store that hangs must not keep a holder in its belief.
+                let left = leases.time.saturating_sub(since.elapsed());
+                match tokio::time::timeout(left, renewed).await {
+                    Ok(Ok(true)) => since = asked,
+                    Ok(Ok(false)) => {
+                        tracing::warn!(lease = name, epoch = own, "another server has the lease");
+                        return lost.cancel();
+                    }
+                    Ok(Err(error)) => {
+                        tracing::warn!(lease = name, %error, "the lease was not renewed");
+                    }
+                    Err(_) => {}
+                }
+                if since.elapsed() >= leases.time {
+                    tracing::warn!(lease = name, epoch = own, "the lease ran out");
+                    return lost.cancel();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+fn path(name: &str, epoch: u64) -> String {
+    format!("{FOLDER}/{name}/{epoch:010}.json")
+}
