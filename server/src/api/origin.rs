@@ -32,7 +32,8 @@ impl Origin {
 
     /// On whose behalf a request changes something.
     pub fn author(&self, principal: &Principal) -> Author {
-        Author { who: principal.subject.clone(), request_id: self.request_id.clone() }
+        let request_id = self.request_id.clone();
+        Author { request_id, ..Author::new(&principal.subject) }
     }
 
     /// What is known when somebody's action begins.

@@ -50,12 +50,14 @@ pub struct Author {
     pub who: String,
     /// The request with which they asked for it.
     pub request_id: Option<String>,
+    /// The long work that it is part of.
+    pub run: Option<String>,
 }
 
 impl Author {
     /// Somebody who does not ask by HTTP.
     pub fn new(who: &str) -> Self {
-        Self { who: who.to_owned(), request_id: None }
+        Self { who: who.to_owned(), request_id: None, run: None }
     }
 }
 
@@ -139,6 +141,7 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
     if let Some(fields) = stedi.as_object_mut() {
         fields.insert("who".to_owned(), change.author.who.into());
         fields.insert("request_id".to_owned(), change.author.request_id.into());
+        fields.extend(change.author.run.map(|run| ("run".to_owned(), run.into())));
     }
     let metrics = json!({
         "numFiles": change.written.adds.len(),

@@ -9,6 +9,7 @@ use stedi_openapi::{PromotedTable, PromotionInfo, TableState, WorkState};
 use tokio_util::sync::CancellationToken;
 
 use super::error::PromotionError;
+use super::plan::Mode;
 use super::run::TableRun;
 use super::service::{Inner, cancel};
 use super::shelf::Asked;
@@ -111,7 +112,10 @@ impl<'a> Attempt<'a> {
 
     /// Brings the tables up to date, each unless one that it reads was not.
     async fn tables(&self) {
-        let count = self.now().run.tables.len();
+        let (count, taken_over) = {
+            let now = self.now();
+            (now.run.tables.len(), now.run.attempts > 1)
+        };
         for at in 0..count {
             let Some(table) = self.now().run.tables.get(at).cloned() else { return };
             if table.state.is_final() {
@@ -141,8 +145,17 @@ impl<'a> Attempt<'a> {
             let author = Author {
                 who: self.asked.principal.clone(),
                 request_id: self.asked.request_id.clone(),
+                run: Some(self.id.to_owned()),
             };
-            let done = self.inner.promotion.promote(&table.table, &author, &watch).await;
+            let mut done = self.inner.promotion.promote(&table.table, &author, &watch).await;
+            if taken_over && matches!(&done, Ok(run) if run.mode == Mode::Nothing) {
+                // A server that ended may have done it, and not lived to say so.
+                match self.inner.promotion.done_in(&table.table, self.id).await {
+                    Ok(Some(run)) => done = Ok(run),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(promotion = self.id, %error, "not looked up"),
+                }
+            }
             let mut now = self.now();
             now.at = None;
             if let Some(table) = now.run.tables.get_mut(at) {

@@ -1,5 +1,6 @@
 //! What can go wrong with a promotion.
 
+use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
 use stedi_openapi::{CheckResult, Code, Problem};
 
@@ -94,7 +95,14 @@ impl PromotionError {
             Self::QueueFull(_) => Code::PromotionsWait,
             Self::KeyReused => Code::KeyReused,
             Self::Contended { .. } | Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
-            Self::Rules { .. } | Self::Select { .. } => Code::PromotionFailed,
+            Self::Rules { .. } => Code::PromotionFailed,
+            Self::Select { source, .. } | Self::Lake(LakeError::Plan { source, .. }) => {
+                if of_the_data(source) {
+                    Code::PromotionFailed
+                } else {
+                    Code::Internal
+                }
+            }
             Self::Audit(_) => Code::AuditUnavailable,
             Self::SourceMissing { .. }
             | Self::Unreadable { .. }
@@ -107,13 +115,29 @@ impl PromotionError {
     pub fn problem(&self) -> Problem {
         let detail = match self {
             // The engine's words may hold values of rows.
-            Self::Select { table, .. } => {
+            Self::Select { table, .. } | Self::Lake(LakeError::Plan { table, .. })
+                if self.code() == Code::PromotionFailed =>
+            {
                 format!("table {table}: its SELECT failed on this data; the server's log says why")
             }
             _ if self.code() == Code::Internal => INTERNAL.to_owned(),
             _ => self.to_string(),
         };
         Problem::of(self.code(), detail)
+    }
+}
+
+/// Whether it is for this data that a plan fails, and not for the store or the server.
+fn of_the_data(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ArrowError(error, _) => {
+            !matches!(**error, ArrowError::IoError(..) | ArrowError::ExternalError(_))
+        }
+        DataFusionError::Execution(_)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::ResourcesExhausted(_) => true,
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ mod append;
 mod attempt;
 mod checks;
 mod difference;
+mod done;
 mod error;
 mod lineage;
 mod plan;

@@ -40,6 +40,14 @@ impl Mode {
     }
 }
 
+impl Mode {
+    /// The mode of a word.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let all = [Self::Nothing, Self::Append, Self::Subjects, Self::Rebuild];
+        all.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -186,6 +186,13 @@ impl Promotion {
         })
     }
 
+    /// The newest version of a derived table, if there is one.
+    pub(super) async fn current(&self, table: &str) -> Result<Option<Table>, PromotionError> {
+        let derived = self.pipeline.derived.iter().find(|derived| derived.name == table);
+        let Some(derived) = derived else { return Ok(None) };
+        Ok(self.lake.current(derived.zone.name(), table).await?)
+    }
+
     async fn target(&self, derived: &Derived) -> Result<Table, PromotionError> {
         let columns = stored_columns(&derived.columns);
         let zone = derived.zone.name();

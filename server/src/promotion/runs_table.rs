@@ -89,7 +89,7 @@ pub(super) async fn append(
             columns: None,
             written: writer.finish().await?,
             txns: vec![(marker.clone(), 1)],
-            author: Author { who: "service".to_owned(), request_id: asked.request_id.clone() },
+            author: Author { request_id: asked.request_id.clone(), ..Author::new("service") },
             info: json!({ "operation": "run", "run": run.id }),
         };
         match commit(lake, zone, &table, change).await {

@@ -173,7 +173,7 @@ impl Flusher {
             columns: None,
             written: writer.finish().await?,
             txns: vec![(table::app_id(self.folder.chain()), last)],
-            author: Author { who: "service".to_owned(), request_id: None },
+            author: Author::new("service"),
             info: json!({ "operation": "audit", "chain": self.folder.chain(), "seq": last }),
         };
         self.table = Some(commit(&self.lake, Zone::System.name(), &table, change).await?);

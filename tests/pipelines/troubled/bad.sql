@@ -1,0 +1,1 @@
+SELECT k, 100 / (n - 7) AS q FROM numbers

@@ -1,0 +1,1 @@
+SELECT k FROM behind WHERE k IN (SELECT k FROM good)
