@@ -55,7 +55,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// Whether the same call may well succeed a moment later.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::NoAnswer { .. } => true,
             Self::Problem(problem) => matches!(problem.status, 429 | 503),

@@ -74,7 +74,8 @@ impl Server {
     }
 
     /// Loads a content of JSON records into a landing table (`POST /v1/landing/{table}`), as it is
-    /// read; `length` where it is known before. There is no limit of time.
+    /// read; `length` where it is known before. There is no limit of time. The same content under the
+    /// same key gives the first answer again.
     ///
     /// # Errors
     /// If the content cannot be read, the server does not answer, or says why not. Nothing is loaded
@@ -83,6 +84,7 @@ impl Server {
         &self,
         table: &str,
         query: &LoadQuery,
+        key: &str,
         content: impl Read + Send + 'static,
         length: Option<u64>,
     ) -> Result<LoadResult, ClientError> {
@@ -90,6 +92,7 @@ impl Server {
         let path = ["v1", "landing", table];
         let request = self.request(Method::POST, &path).query(query).timeout(Duration::MAX);
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = request.header("idempotency-key", key);
         let request = match length {
             Some(length) => request.header(CONTENT_LENGTH, length),
             None => request,

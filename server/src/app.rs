@@ -111,6 +111,8 @@ impl App {
             ahead: Duration::from_secs(config.landing.ahead_hours.saturating_mul(3600)),
             upload_bytes: config.landing.body_bytes,
             loads_at_once: config.landing.loads_at_once,
+            markers: Duration::from_secs(config.landing.marker_seconds),
+            keys: Duration::from_secs(config.landing.key_seconds),
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
         let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);

@@ -110,6 +110,8 @@ fn all() -> Metrics {
     });
     metrics.audited(1);
     metrics.audit_failed();
+    metrics.promotion("succeeded");
+    metrics.table_promoted("t", "append", Duration::from_millis(1));
     metrics.table_cache_hit();
     metrics.table_cache_miss();
     metrics.usage(Usage { memory: 1, memory_limit: 1, spill: 1, spill_limit: 1 });

@@ -3,13 +3,20 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read, stderr, stdin};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use stedi_client::{ClientError, Server};
 use stedi_openapi::{LoadQuery, LoadResult};
+use uuid::Uuid;
 
 use super::{Format, show};
+
+/// How often a file is sent whose load may succeed a moment later, or whose answer was lost.
+const TRIES: usize = 5;
+/// How soon it is sent again the first time.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Rejected records of one file that are shown.
 const SHOWN: usize = 10;
@@ -66,6 +73,31 @@ async fn load(
     path: &Path,
 ) -> Result<(String, LoadResult), ClientError> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    // What was read from standard input cannot be read again.
+    let tries = if path == Path::new("-") { 1 } else { TRIES };
+    let key = Uuid::new_v4().to_string();
+    let mut pause = PAUSE;
+    for _ in 1..tries {
+        match once(server, table, path, &name, &key).await {
+            Err(error) if error.may_pass() => {
+                eprintln!("{name}: {error}; sent again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            result => return Ok((name, result?)),
+        }
+    }
+    let result = once(server, table, path, &name, &key).await?;
+    Ok((name, result))
+}
+
+async fn once(
+    server: &Server,
+    table: &str,
+    path: &Path,
+    name: &str,
+    key: &str,
+) -> Result<LoadResult, ClientError> {
     let unreadable = |source| ClientError::File { name: path.display().to_string(), source };
     let (reader, length): (Box<dyn Read + Send>, Option<u64>) = match path == Path::new("-") {
         true => (Box::new(stdin()), None),
@@ -76,11 +108,11 @@ async fn load(
             (Box::new(file), meta.is_file().then_some(meta.len()))
         }
     };
-    let bar = progress(&name, length);
+    let bar = progress(name, length);
     let query = LoadQuery { name: Some(name.chars().take(200).collect()) };
-    let result = server.load(table, &query, bar.wrap_read(reader), length).await;
+    let result = server.load(table, &query, key, bar.wrap_read(reader), length).await;
     bar.finish_and_clear();
-    Ok((name, result?))
+    result
 }
 
 /// Bytes that are sent, on a terminal.

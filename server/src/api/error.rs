@@ -83,6 +83,7 @@ impl ApiError {
             Self::Landing(LandingError::UnknownTable(_)) => Code::TableNotFound,
             Self::Landing(LandingError::Read { .. }) => Code::BodyBroken,
             Self::Landing(LandingError::TooLarge { .. }) => Code::BodyTooLarge,
+            Self::Landing(LandingError::KeyReused) => Code::KeyReused,
             Self::Landing(LandingError::Busy) => Code::Busy,
             Self::Landing(LandingError::Lake(LakeError::Conflict { .. })) => Code::Conflict,
             Self::Landing(_) | Self::Task(_) => Code::Internal,

@@ -13,10 +13,11 @@ use stedi_openapi::{LandingPath, LoadQuery, LoadResult};
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::{PathOf, QueryOf};
+use super::idempotency;
 use super::origin::Origin;
 use super::state::ApiState;
 use crate::auth::Role;
-use crate::landing::{Content, Feed, LandingError, feed};
+use crate::landing::{Content, Feed, LandingError, LoadKey, feed};
 use crate::ledger::audit::{Action, Draft, End, Outcome};
 
 /// Who loads.
@@ -47,6 +48,11 @@ const NAME: usize = 200;
             Header,
             description = "`gzip`, `zstd` or `identity`.",
             example = "gzip",
+        ),
+        (
+            "Idempotency-Key" = Option<String>,
+            Header,
+            description = "The same key with the same body gives the first answer again.",
         ),
     ),
     request_body(
@@ -91,6 +97,8 @@ pub(super) async fn load(
     if length(&headers).is_some_and(|length| length > most) {
         return Err(LandingError::TooLarge { bytes: most }.into());
     }
+    let key = idempotency::key(&headers)?
+        .map(|key| LoadKey { principal: principal.subject.clone(), key: key.to_owned() });
     let slot = state.app.landing.slot()?;
     let author = origin.author(&principal);
     let draft = Draft {
@@ -104,7 +112,7 @@ pub(super) async fn load(
     // A task of its own: if the caller goes away the load still ends properly, one way or the other.
     let load = tokio::spawn(async move {
         let _slot = slot;
-        let loaded = app.landing.load(&table, content, &author).await;
+        let loaded = app.landing.load(&table, content, &author, key.as_ref()).await;
         let end = match &loaded {
             Ok(result) => End {
                 rows_in: Some(result.accepted),

@@ -36,13 +36,14 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
 ];
 
 /// What a load can answer besides.
-const LOAD: [Code; 7] = [
+const LOAD: [Code; 8] = [
     Code::BodyBroken,
     Code::TableNotFound,
     Code::Conflict,
     Code::BodyTooLarge,
     Code::UnsupportedMediaType,
     Code::EncodingUnsupported,
+    Code::KeyReused,
     Code::Busy,
 ];
 

@@ -135,7 +135,7 @@ async fn load(app: &App, folder: &Path) -> Outcome {
             let draft = Draft { tables: [(table.to_owned(), None)].into(), ..draft(Action::Load) };
             let content = Content { name: name.clone(), reader: progress.read(file), most: None };
             let open = app.audit.begin(draft).await?;
-            let result = match app.landing.load(table, content, &author()).await {
+            let result = match app.landing.load(table, content, &author(), None).await {
                 Ok(result) => result,
                 Err(error) => {
                     open.end(End::other(Ended::Failed, "load_failed")).await?;

@@ -18,6 +18,9 @@ use crate::metrics::Metrics;
 /// How long leaving statements to others may take.
 const LEAVE: Duration = Duration::from_secs(1);
 
+/// How often it is looked for what need not be remembered any more.
+const SWEEP: Duration = Duration::from_secs(3600);
+
 /// How long the audit may take to append its last records. What it does not append stays in its
 /// journal.
 const AUDIT_GRACE: Duration = Duration::from_millis(1500);
@@ -100,7 +103,15 @@ impl Listening {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
             tokio::join!(promotions.keep_working(), schedule, loads)
         };
-        tokio::join!(service, metrics, signal, statements.keep_sweeping(), promoting);
+        let sweeping = async {
+            while !stop.is_cancelled() {
+                if let Err(error) = state.app.landing.sweep().await {
+                    tracing::warn!(%error, "old keys of loads were not forgotten");
+                }
+                let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
+            }
+        };
+        tokio::join!(service, metrics, signal, statements.keep_sweeping(), promoting, sweeping);
         // What this server ran by itself is left to others, or to its next start.
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");

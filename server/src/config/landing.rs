@@ -12,12 +12,24 @@ pub struct LandingConfig {
     pub ahead_hours: u64,
     /// Bytes of one upload, decompressed.
     pub body_bytes: u64,
+    /// Seconds for which the log of a landing table that is made from now on names the contents that
+    /// were loaded. Content that comes again later is still known, by a look at the rows.
+    pub marker_seconds: u64,
+    /// Seconds for which the idempotency key of a load is remembered.
+    pub key_seconds: u64,
     /// Uploads that are loaded at once; further ones are told to come again.
     pub loads_at_once: usize,
 }
 
 impl Default for LandingConfig {
     fn default() -> Self {
-        Self { record_bytes: 1024 * 1024, ahead_hours: 24, body_bytes: 1 << 30, loads_at_once: 8 }
+        Self {
+            record_bytes: 1024 * 1024,
+            ahead_hours: 24,
+            body_bytes: 1 << 30,
+            marker_seconds: 30 * 24 * 3600,
+            key_seconds: 7 * 24 * 3600,
+            loads_at_once: 8,
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
+use chrono::Utc;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, AddCDCFile, Transaction};
@@ -153,7 +154,13 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
     });
     let info =
         HashMap::from([("operationMetrics".to_owned(), metrics), ("stedi".to_owned(), stedi)]);
-    let txns = change.txns.into_iter().map(|(app_id, version)| Transaction::new(app_id, version));
+    // Only those that say when they were last updated can expire.
+    let updated = table.txn_expires().then(|| Utc::now().timestamp_millis());
+    let txns = change.txns.into_iter().map(|(app_id, version)| Transaction {
+        app_id,
+        version,
+        last_updated: updated,
+    });
     let properties = CommitProperties::default()
         .with_max_retries(retries)
         .with_create_checkpoint(false)

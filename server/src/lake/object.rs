@@ -52,6 +52,23 @@ impl Lake {
         Ok(names.map(str::to_owned).collect())
     }
 
+    /// The names of the objects directly under a folder that were written last before a moment, in
+    /// epoch milliseconds by the store's clock.
+    pub async fn list_objects_before(
+        &self,
+        folder: &str,
+        before: i64,
+    ) -> Result<Vec<String>, LakeError> {
+        let listed = self.store.list_with_delimiter(Some(&self.object(folder))).await;
+        let listed = listed.map_err(|error| failed(folder, error))?;
+        let old = listed
+            .objects
+            .iter()
+            .filter(|object| object.last_modified.timestamp_millis() < before)
+            .filter_map(|object| object.location.filename());
+        Ok(old.map(str::to_owned).collect())
+    }
+
     /// The names of the folders directly under a folder.
     pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, LakeError> {
         let listed = self.store.list_with_delimiter(Some(&self.object(folder))).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deltalake::arrow::datatypes::{Schema, SchemaRef};
 use deltalake::datafusion::catalog::TableProvider;
@@ -29,7 +29,13 @@ pub struct Columns {
     /// Columns of which no minimum and maximum is kept, neither in the log nor in data files:
     /// they would show personal data to whoever reads metadata.
     pub without_statistics: BTreeSet<String>,
+    /// How long the log keeps a `txn` action after it was last committed; `None` for ever. It holds
+    /// for a table from when it is made.
+    pub txn_retention: Option<Duration>,
 }
+
+/// How long `txn` actions stay (Delta protocol, "Transaction Identifiers").
+const TXN_RETENTION: &str = "delta.setTransactionRetentionDuration";
 
 impl Columns {
     fn configuration(&self) -> Vec<(String, Option<String>)> {
@@ -48,6 +54,13 @@ impl Columns {
         ]
         .map(|(key, value)| (key.to_owned(), Some(value)))
         .to_vec()
+    }
+
+    fn at_creation(&self) -> Vec<(String, Option<String>)> {
+        let retention = self.txn_retention.map(|time| {
+            (TXN_RETENTION.to_owned(), Some(format!("interval {} seconds", time.as_secs())))
+        });
+        self.configuration().into_iter().chain(retention).collect()
     }
 }
 
@@ -116,7 +129,7 @@ impl Lake {
             .with_log_store(self.unloaded(folder, name)?.log_store())
             .with_table_name(name)
             .with_columns(fields)
-            .with_configuration(columns.configuration())
+            .with_configuration(columns.at_creation())
             .with_save_mode(SaveMode::ErrorIfExists)
             .with_commit_properties(
                 CommitProperties::default()
@@ -207,6 +220,17 @@ impl Table {
             }
         }
         Ok(changed.then_some(metadata))
+    }
+
+    /// How long the log keeps a `txn` action after it was last committed; `None` for ever.
+    pub fn txn_retention(&self) -> Result<Option<Duration>, LakeError> {
+        let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
+        let properties = state.snapshot().table_properties();
+        Ok(properties.set_transaction_retention_duration)
+    }
+
+    pub(super) fn txn_expires(&self) -> bool {
+        self.txn_retention().is_ok_and(|time| time.is_some())
     }
 
     /// Rows, files and bytes, counted from the log.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use deltalake::datafusion::error::DataFusionError;
+
 use crate::lake::LakeError;
 
 /// A load that did not happen: nothing of it is in the lake.
@@ -55,6 +57,25 @@ pub enum LandingError {
          what was received and are not rebuilt"
     )]
     OtherColumns(String),
+    /// The same key with another content, or for another table.
+    #[error("this Idempotency-Key was used for another load; nothing of this one is loaded")]
+    KeyReused,
+    /// What is remembered of loads cannot be read.
+    #[error("object {path}: {reason}")]
+    Memory {
+        /// Its path below the lake's root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The rows of a table cannot be looked through.
+    #[error("table {table}: {source}")]
+    Look {
+        /// The table.
+        table: String,
+        /// What DataFusion says.
+        source: Box<DataFusionError>,
+    },
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),

@@ -5,22 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
 use stedi_openapi::LoadResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::decode::Decoder;
 use super::decoding::{Decoded, Decoding, Tally};
 use super::error::LandingError;
+use super::memory::{LoadKey, Memory, Sent};
+use super::once::{Load, Outcome, Tables, version_of};
 use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
-use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Table, Writer, Written, commit};
+use crate::lake::{Author, Columns, Lake, Table, Writer, Written};
 use crate::ledger::SubjectKey;
-use crate::pipeline::{Pipeline, Source};
+use crate::pipeline::{LOAD_SEQUENCE, Pipeline, Source};
 
 /// Batches that wait between decoding and writing.
 const QUEUE: usize = 4;
-/// How often a commit is tried again that others got in the way of.
-const ATTEMPTS: usize = 5;
 
 /// What landing takes.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +32,10 @@ pub struct LandingLimits {
     pub loads_at_once: usize,
     /// Bytes of an upload, decompressed.
     pub upload_bytes: u64,
+    /// How long the log of a new landing table names the contents that were loaded.
+    pub markers: Duration,
+    /// How long a key is remembered.
+    pub keys: Duration,
 }
 
 /// What is loaded.
@@ -57,14 +60,9 @@ pub struct Landing {
     pipeline: Arc<Pipeline>,
     key: SubjectKey,
     limits: LandingLimits,
+    memory: Memory,
     last_sequence: AtomicI64,
     slots: Arc<Semaphore>,
-}
-
-/// The landing table of a source and the table of its rejected records.
-struct Tables {
-    rows: Table,
-    rejects: Table,
 }
 
 impl Landing {
@@ -76,7 +74,8 @@ impl Landing {
         limits: LandingLimits,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.loads_at_once));
-        Self { lake, pipeline, key, limits, last_sequence: AtomicI64::new(0), slots }
+        let memory = Memory::new(lake.clone());
+        Self { lake, pipeline, key, limits, memory, last_sequence: AtomicI64::new(0), slots }
     }
 
     /// What it takes.
@@ -103,44 +102,84 @@ impl Landing {
 
     /// Loads every record of a content into a landing table.
     ///
-    /// The content's SHA-256 is the load's marker: a `txn` action of the commits to both tables
-    /// (Delta protocol, "Transaction Identifiers"). Content whose marker is in the landing table
-    /// was loaded before and is not loaded again. The history of both tables names the author. Rejects are committed first; the marker keeps
-    /// them single when a load is repeated that was interrupted between the two commits.
+    /// The content's SHA-256 marks the load: content that was loaded before is not loaded again. With
+    /// a key, the same content gives the first answer again. The history of both tables names the
+    /// author.
     ///
     /// # Errors
-    /// If the content cannot be read, is too large, or the lake cannot be written; nothing is loaded
-    /// then.
+    /// If the content cannot be read, is too large, came with a key of something else, or the lake
+    /// cannot be written; nothing is loaded then.
     pub async fn load<R: Read + Send + 'static>(
         &self,
         table: &str,
         content: Content<R>,
         author: &Author,
+        key: Option<&LoadKey>,
     ) -> Result<LoadResult, LandingError> {
         let source = self
             .pipeline
             .source(table)
             .ok_or_else(|| LandingError::UnknownTable(table.to_owned()))?;
         let tables = self.tables(source).await?;
-        let sequence = self.next_sequence();
+        let sequence = self.next_sequence(&tables.rows)?;
         let (tally, rows, rejects) = self.write_files(source, &tables, sequence, content).await?;
-        let marker = format!("load:{}", hex::encode(tally.digest));
-        let load = Load { marker, sequence, author: author.clone() };
-        let (table, duplicate) = match tally.received {
-            0 => (tables.rows, false),
-            _ => self.commit(tables, &load, rows, rejects).await?,
+        let digest = hex::encode(tally.digest);
+        let mut sent = None;
+        if let Some(key) = key {
+            let new =
+                Sent { table: table.to_owned(), digest: digest.clone(), sequence, answer: None };
+            let first = self.memory.sent(key, &new).await;
+            let same = |first: &Sent| first.table == new.table && first.digest == new.digest;
+            match first {
+                Ok(Sent { answer: None, .. }) if first.as_ref().is_ok_and(same) => {}
+                _ => {
+                    rows.discard(&tables.rows).await;
+                    rejects.discard(&tables.rejects).await;
+                    let first = first?;
+                    let answer = first.answer.clone().filter(|_| same(&first));
+                    return answer.ok_or(LandingError::KeyReused);
+                }
+            }
+            sent = Some((key, first?));
+        }
+        let load = Load { digest, sequence, author: author.clone() };
+        let (table, version, duplicate) = match tally.received {
+            0 => (tables.rows.clone(), tables.rows.version(), false),
+            _ => match load.commit(&self.lake, &self.memory, tables, rows, rejects).await? {
+                Outcome::Loaded(table) => (table.clone(), table.version(), false),
+                // What came first with the key, and whose answer was lost.
+                Outcome::Before(table, Some(before))
+                    if sent.as_ref().is_some_and(|(_, sent)| sent.sequence == before) =>
+                {
+                    let version = version_of(&table, before).await?;
+                    (table, version, false)
+                }
+                Outcome::Before(table, _) => (table.clone(), table.version(), true),
+            },
         };
         tracing::info!(
             table = table.name(),
-            version = table.version(),
+            version,
             received = tally.received,
             rejected = tally.rejected,
             duplicate,
             "load"
         );
-        let result = result(&table, tally, duplicate);
+        let result = result(table.name(), version, tally, duplicate);
+        if let Some((key, sent)) = sent {
+            self.memory.answer(key, sent, &result).await;
+        }
         self.lake.metrics().load(&result);
         Ok(result)
+    }
+
+    /// Forgets keys whose time is over.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn sweep(&self) -> Result<(), LandingError> {
+        let keep = since_epoch().saturating_sub(self.limits.keys);
+        self.memory.forget_keys(i64::try_from(keep.as_millis()).unwrap_or_default()).await
     }
 
     /// Decodes on a thread of its own and writes data files as rows come.
@@ -185,145 +224,59 @@ impl Landing {
         }
     }
 
-    /// Commits both tables; true if the content was there before.
-    async fn commit(
-        &self,
-        mut tables: Tables,
-        load: &Load,
-        rows: Written,
-        rejects: Written,
-    ) -> Result<(Table, bool), LandingError> {
-        for _ in 1..ATTEMPTS {
-            match self.try_commit(&tables, load, &rows, &rejects).await {
-                Err(LandingError::Lake(LakeError::Conflict { .. })) => {
-                    tables = self.reopen(&tables).await?;
-                }
-                outcome => return self.settle(outcome, &tables, load, rows, rejects).await,
-            }
-        }
-        let outcome = self.try_commit(&tables, load, &rows, &rejects).await;
-        self.settle(outcome, &tables, load, rows, rejects).await
-    }
-
-    /// `None` if the content is there already.
-    async fn try_commit(
-        &self,
-        tables: &Tables,
-        load: &Load,
-        rows: &Written,
-        rejects: &Written,
-    ) -> Result<Option<Table>, LandingError> {
-        match tables.rows.txn(&load.marker).await? {
-            None => {}
-            // An earlier attempt of this very load, whose answer was lost.
-            Some(sequence) if sequence == load.sequence => return Ok(Some(tables.rows.clone())),
-            Some(_) => return Ok(None),
-        }
-        if rejects.rows > 0 && tables.rejects.txn(&load.marker).await?.is_none() {
-            commit(&self.lake, SOURCE_FOLDER, &tables.rejects, load.change(rejects.clone()))
-                .await?;
-        }
-        let table =
-            commit(&self.lake, SOURCE_FOLDER, &tables.rows, load.change(rows.clone())).await?;
-        Ok(Some(table))
-    }
-
-    /// Removes the files of a load that did not happen.
-    async fn settle(
-        &self,
-        outcome: Result<Option<Table>, LandingError>,
-        tables: &Tables,
-        load: &Load,
-        rows: Written,
-        rejects: Written,
-    ) -> Result<(Table, bool), LandingError> {
-        match outcome {
-            Ok(Some(table)) => Ok((table, false)),
-            Ok(None) => {
-                rows.discard(&tables.rows).await;
-                // This load's rejects are committed where somebody else with the same content only
-                // got in between the two commits: then they are the ones that both have.
-                if tables.rejects.txn(&load.marker).await? != Some(load.sequence) {
-                    rejects.discard(&tables.rejects).await;
-                }
-                Ok((tables.rows.clone(), true))
-            }
-            // Whether a failed commit is in the log after all may be unknown; its files stay for
-            // maintenance to judge.
-            Err(error) => Err(error),
-        }
-    }
-
     async fn tables(&self, source: &Source) -> Result<Tables, LandingError> {
-        let columns = landing_columns(source);
-        let rows = self.lake.table_or_create(SOURCE_FOLDER, &source.name, &columns).await?;
+        let open = async |name: &str, columns: &Columns| match self
+            .lake
+            .current(SOURCE_FOLDER, name)
+            .await?
+        {
+            Some(table) => Ok(table),
+            None => self.lake.table_or_create(SOURCE_FOLDER, name, columns).await,
+        };
+        let markers = Some(self.limits.markers);
+        let columns = Columns { txn_retention: markers, ..landing_columns(source) };
+        let rows = open(&source.name, &columns).await?;
         if !rows.stores(&columns)? {
             return Err(LandingError::OtherColumns(source.name.clone()));
         }
-        let rejected: Columns = rejected_columns();
-        let rejects =
-            self.lake.table_or_create(SOURCE_FOLDER, &source.rejected(), &rejected).await?;
+        let rejected = Columns { txn_retention: markers, ..rejected_columns() };
+        let rejects = open(&source.rejected(), &rejected).await?;
         if !rejects.stores(&rejected)? {
             return Err(LandingError::OtherColumns(source.rejected()));
         }
         Ok(Tables { rows, rejects })
     }
 
-    async fn reopen(&self, tables: &Tables) -> Result<Tables, LandingError> {
-        let open = async |table: &Table| {
-            let found = self.lake.table(SOURCE_FOLDER, table.name()).await?;
-            found.ok_or_else(|| LandingError::UnknownTable(table.name().to_owned()))
-        };
-        Ok(Tables { rows: open(&tables.rows).await?, rejects: open(&tables.rejects).await? })
-    }
-
-    /// Microseconds since 1970 by this server's clock, later than those of any earlier load of this
-    /// process: the order in which loads arrived. Between servers it is as good as their clocks.
-    fn next_sequence(&self) -> i64 {
+    /// Microseconds since 1970 by this server's clock, but later than every load that is in the
+    /// table and every earlier one of this process: the order in which loads arrived. Of loads at the
+    /// same moment on several servers either may be first.
+    fn next_sequence(&self, rows: &Table) -> Result<i64, LandingError> {
         let now = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
+        // Whole numbers up to 2^53 are exact in a float; microseconds are until the year 2255.
+        let newest = rows.files()?.bounds(LOAD_SEQUENCE).map_or(0, |(_, newest)| newest as i64);
+        let now = now.max(newest + 1);
         let next = |last: i64| Some(now.max(last + 1));
         let last = self
             .last_sequence
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
             .unwrap_or_else(|last| last);
-        now.max(last + 1)
+        Ok(now.max(last + 1))
     }
 }
 
-/// What is written into the history of both tables.
-struct Load {
-    marker: String,
-    sequence: i64,
-    author: Author,
-}
-
-impl Load {
-    fn change(&self, written: Written) -> Change {
-        Change {
-            mode: Mode::Append,
-            columns: None,
-            written,
-            // The sequence tells this load's commit from that of the same content by another.
-            txns: vec![(self.marker.clone(), self.sequence)],
-            author: self.author.clone(),
-            info: json!({ "operation": "load", "marker": self.marker, "load_sequence": self.sequence }),
-        }
-    }
-}
-
-fn result(table: &Table, tally: Tally, duplicate: bool) -> LoadResult {
+fn result(table: &str, version: u64, tally: Tally, duplicate: bool) -> LoadResult {
     let (accepted, rejected, duplicate) = match duplicate {
         true => (0, 0, tally.received),
         false => (tally.received - tally.rejected, tally.rejected, 0),
     };
     LoadResult {
-        table: table.name().to_owned(),
+        table: table.to_owned(),
         received: tally.received,
         accepted,
         rejected,
         duplicate,
         suppressed: 0,
-        version: table.version(),
+        version,
         rejects: if duplicate == 0 { tally.rejects } else { Vec::new() },
         revocations: Vec::new(),
         unknown_fields: tally.unknown_fields,

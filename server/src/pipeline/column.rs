@@ -75,6 +75,7 @@ impl Column {
 pub fn stored_columns(columns: &[Column]) -> Columns {
     let pii = columns.iter().filter(|column| column.class == Class::Pii);
     Columns {
+        txn_retention: None,
         without_statistics: pii.map(|column| column.name.clone()).collect(),
         schema: Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>())),
     }

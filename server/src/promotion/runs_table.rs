@@ -1,6 +1,7 @@
 //! Runs that have ended are rows of the table `system.runs`, each once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use deltalake::arrow::datatypes::{DataType, Schema};
@@ -13,6 +14,8 @@ use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Writer, commit
 use crate::pipeline::{Class, Column, Declared, Zone};
 
 const RUNS_TABLE: &str = "runs";
+/// How long the log names the runs that are in the table: longer than a run is repeated.
+const MARKERS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often the row is tried again that others got in the way of.
 const ATTEMPTS: usize = 5;
 
@@ -50,6 +53,7 @@ fn stored() -> Columns {
     let by_value = ["id", "state", "cause", "created", "started", "finished"];
     let others = declared.columns.iter().filter(|column| !by_value.contains(&column.name.as_str()));
     Columns {
+        txn_retention: Some(MARKERS),
         schema: Arc::new(Schema::new(fields)),
         without_statistics: others.map(|column| column.name.clone()).collect(),
     }

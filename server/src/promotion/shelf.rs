@@ -6,7 +6,6 @@
 //! - `system/promotions/open/<id>` is there as long as a server has to look after it.
 //! - `system/promotions/keys/<digest>.json` names the run that was asked for with a key.
 
-use chrono::Utc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -41,8 +40,6 @@ struct Keyed {
     id: String,
     /// Of the body that it came with.
     body: String,
-    /// Epoch milliseconds.
-    created: i64,
 }
 
 /// Where runs are kept.
@@ -86,8 +83,7 @@ impl Shelf {
         digest.update(key.as_bytes());
         let path = format!("{KEYS}/{}.json", hex::encode(digest.finalize()));
         let body = hex::encode(Sha256::digest(body.as_bytes()));
-        let created = Utc::now().timestamp_millis();
-        let keyed = Keyed { id: id.to_owned(), body: body.clone(), created };
+        let keyed = Keyed { id: id.to_owned(), body: body.clone() };
         if self.lake.create_object(&path, bytes(&path, &keyed)?).await? {
             return Ok(id.to_owned());
         }
@@ -165,12 +161,8 @@ impl Shelf {
 
     /// Removes the keys that came before a moment, in epoch milliseconds.
     pub async fn remove_keys(&self, before: i64) -> Result<(), PromotionError> {
-        for name in self.lake.list_objects(KEYS).await? {
-            let path = format!("{KEYS}/{name}");
-            let keyed: Option<Keyed> = self.read(&path).await?;
-            if keyed.is_some_and(|keyed| keyed.created < before) {
-                self.lake.remove_object(&path).await?;
-            }
+        for name in self.lake.list_objects_before(KEYS, before).await? {
+            self.lake.remove_object(&format!("{KEYS}/{name}")).await?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl TestLake {
     pub async fn load(&self, table: &str, text: impl Into<Vec<u8>>) -> LoadResult {
         let reader = Cursor::new(text.into());
         let content = Content { name: "test.json".to_owned(), reader, most: None };
-        adds_up(self.app.landing.load(table, content, &author()).await.unwrap())
+        adds_up(self.app.landing.load(table, content, &author(), None).await.unwrap())
     }
 
     /// Loads the files of a folder with one folder per source.
@@ -78,7 +78,7 @@ impl TestLake {
                 let reader = std::fs::File::open(&path).unwrap();
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
                 let content = Content { name, reader, most: None };
-                let result = self.app.landing.load(&source.name, content, &author()).await;
+                let result = self.app.landing.load(&source.name, content, &author(), None).await;
                 results.push(adds_up(result.unwrap()));
             }
         }

@@ -101,7 +101,7 @@ async fn planted() -> TestLake {
         ] {
             let name = format!("canary-file-{round}.json");
             let content = Content { name, reader: Cursor::new(text), most: None };
-            let loaded = lake.app.landing.load(table, content, &author()).await.unwrap();
+            let loaded = lake.app.landing.load(table, content, &author(), None).await.unwrap();
             assert_eq!((loaded.accepted, loaded.rejected), (3, 1), "{table}");
         }
         lake.promote().await;

@@ -144,6 +144,7 @@ pub(super) fn stored() -> Columns {
     let fields: Vec<_> = declared().columns.iter().map(Column::field).collect();
     let unindexed = SPECS.iter().filter(|spec| !spec.indexed);
     Columns {
+        txn_retention: None,
         schema: Arc::new(Schema::new(fields)),
         without_statistics: unindexed.map(|spec| spec.name.to_owned()).collect(),
     }

@@ -1,0 +1,229 @@
+//! Everything that may happen, in any order: after each promotion every derived table equals its
+//! SELECT over its sources, row for row, and every landing table a ledger that the test keeps
+//! (design, invariants 1 and 2).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use stedi_server::app::App;
+use stedi_server::config::PipelineConfig;
+
+use crate::support::{TestLake, author, seed, sized};
+
+/// What may happen.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Records of customers: who, device, date, consent.
+    Customers(Vec<(u8, Option<u8>, i64, Option<i64>)>),
+    /// Readings of the app: who, device, time, x.
+    Movements(Vec<(Option<u8>, Option<u8>, i64, i8)>),
+    /// Readings of the sensor: device, time, distance.
+    Steps(Vec<(u8, i64, u8)>),
+    /// The same content as once before.
+    Again(usize),
+    /// All tables are brought up to date.
+    Promote,
+    /// One table is.
+    PromoteOne(usize),
+    /// The server starts anew.
+    Restart,
+}
+
+const CUSTOMERS: u8 = 5;
+const DEVICES: u8 = 4;
+/// Few moments, so that readings meet, arrive late, and are sent again.
+const TIMES: i64 = 6;
+
+fn event() -> impl Strategy<Value = Event> {
+    let customer = (0..CUSTOMERS, option::of(0..DEVICES), 1..40_i64, option::of(0..30_i64));
+    let movement = (option::of(0..CUSTOMERS), option::of(0..DEVICES), 1..=TIMES, -1..2_i8);
+    let named = movement
+        .prop_filter("names somebody", |(user, device, ..)| user.is_some() || device.is_some());
+    let step = (0..DEVICES, 1..=TIMES, 0..3_u8);
+    prop_oneof![
+        3 => vec(customer, 1..4).prop_map(Event::Customers),
+        3 => vec(named, 1..8).prop_map(Event::Movements),
+        3 => vec(step, 1..8).prop_map(Event::Steps),
+        1 => any::<usize>().prop_map(Event::Again),
+        5 => Just(Event::Promote),
+        1 => any::<usize>().prop_map(Event::PromoteOne),
+        1 => Just(Event::Restart),
+    ]
+}
+
+/// A record that is sent, and the row that it is in the landing table.
+type Sent = (String, Vec<String>);
+
+fn customer((who, device, date, consent): (u8, Option<u8>, i64, Option<i64>)) -> Sent {
+    let device = device.map(|device| format!("d{device}"));
+    let mut fields = vec![format!(r#""email":"C{who}@x","lastUpdateDate":{date}"#)];
+    fields.extend(device.iter().map(|device| format!(r#""serialNumber":"{device}""#)));
+    fields.extend(consent.map(|date| format!(r#""shareWithResearchAsOfDate":{date}"#)));
+    // 0 is no date.
+    let consent = consent.filter(|date| *date > 0);
+    let row = vec![format!("c{who}@x"), text(device), date.to_string(), text(consent)];
+    (format!("{{{}}}", fields.join(",")), row)
+}
+
+fn movement((who, device, time, x): (Option<u8>, Option<u8>, i64, i8)) -> Sent {
+    let (who, device) = (who.map(|who| format!("c{who}@x")), device.map(|it| format!("d{it}")));
+    let mut fields = vec![format!(r#""timestamp":{time},"x":{x},"y":0,"z":1"#)];
+    fields.extend(who.iter().map(|who| format!(r#""user":"{who}""#)));
+    fields.extend(device.iter().map(|device| format!(r#""serialNumber":"{device}""#)));
+    let row = vec![text(who), text(device), time.to_string(), format!("{x}.0")];
+    (format!("{{{}}}", fields.join(",")), row)
+}
+
+fn step((device, time, distance): (u8, i64, u8)) -> Sent {
+    let record = format!(
+        r#"{{"sensorReadingTime":{time},"serialNumber":"d{device}","distanceFromObject":{distance}}}"#
+    );
+    (record, vec![format!("d{device}"), time.to_string(), format!("{distance}.0")])
+}
+
+fn text(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| value.to_string())
+}
+
+/// Landing tables, and the columns that the ledger has.
+const LANDING: [(&str, &str); 3] = [
+    ("customer_landing", "email, serialnumber, lastupdatedate, sharewithresearchasofdate"),
+    ("accelerometer_landing", "\"user\", serialnumber, timestamp, x"),
+    ("step_trainer_landing", "serialnumber, sensorreadingtime, distancefromobject"),
+];
+
+struct Model {
+    lake: TestLake,
+    /// The rows of each landing table.
+    ledger: BTreeMap<&'static str, Vec<Vec<String>>>,
+    /// What was sent.
+    sent: Vec<(&'static str, String)>,
+    contents: BTreeSet<(&'static str, String)>,
+    modes: BTreeMap<&'static str, u64>,
+}
+
+impl Model {
+    async fn happen(&mut self, event: Event) {
+        match event {
+            Event::Customers(records) => self.load(0, records.into_iter().map(customer)).await,
+            Event::Movements(records) => self.load(1, records.into_iter().map(movement)).await,
+            Event::Steps(records) => self.load(2, records.into_iter().map(step)).await,
+            Event::Again(which) => {
+                if let Some((table, text)) = self.sent.get(which % self.sent.len().max(1)) {
+                    let result = self.lake.load(table, text.clone()).await;
+                    assert_eq!(result.duplicate, result.received);
+                }
+            }
+            Event::Promote => self.promote().await,
+            Event::PromoteOne(which) => {
+                let derived = &self.lake.app.pipeline.derived;
+                let table = &derived[which % derived.len()].name;
+                let promotion = &self.lake.app.promotion;
+                let run = promotion.promote(table, &author(), &Default::default()).await.unwrap();
+                *self.modes.entry(run.mode.name()).or_default() += 1;
+            }
+            Event::Restart => self.lake.app = App::open(&self.lake.config).await.unwrap(),
+        }
+    }
+
+    async fn load(&mut self, table: usize, records: impl Iterator<Item = Sent>) {
+        let table = LANDING[table].0;
+        let (records, rows): (Vec<String>, Vec<Vec<String>>) = records.unzip();
+        let text = records.join("\n");
+        let result = self.lake.load(table, text.clone()).await;
+        if self.contents.insert((table, text.clone())) {
+            assert_eq!(result.accepted, rows.len() as u64);
+            self.ledger.entry(table).or_default().extend(rows);
+            self.sent.push((table, text));
+        } else {
+            assert_eq!(result.duplicate, rows.len() as u64);
+        }
+    }
+
+    async fn promote(&mut self) {
+        for mode in self.lake.promote().await.into_values() {
+            *self.modes.entry(mode).or_default() += 1;
+        }
+        self.check().await;
+        let again = self.lake.promote().await;
+        assert!(again.values().all(|mode| *mode == "nothing"), "{again:?}");
+    }
+
+    async fn check(&self) {
+        for (table, columns) in LANDING {
+            let found = self.rows(&format!("SELECT {columns} FROM {table}")).await;
+            let mut kept = self.ledger.get(table).cloned().unwrap_or_default();
+            kept.sort();
+            assert_eq!(found, kept, "{table}");
+        }
+        for derived in &self.lake.app.pipeline.derived {
+            let mut sql = derived.sql.trim().trim_end_matches(';').to_owned();
+            for (option, value) in &self.lake.app.pipeline.options {
+                sql = sql.replace(&format!("${option}"), &format!("'{value}'"));
+            }
+            let columns: Vec<&str> = derived.columns.iter().map(|it| it.name.as_str()).collect();
+            let columns = columns.join(", ");
+            let table = &derived.name;
+            let found = self.rows(&format!("SELECT {columns} FROM {table}")).await;
+            let anew = format!("SELECT DISTINCT {columns} FROM (\n{sql}\n) AS anew");
+            assert_eq!(found, self.rows(&anew).await, "{table} is not its SELECT");
+        }
+    }
+
+    async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let mut rows = self.lake.select(sql).await;
+        rows.sort();
+        rows
+    }
+}
+
+async fn live(readings: &str, events: Vec<Event>) -> BTreeMap<&'static str, u64> {
+    let options = BTreeMap::from([("readings".to_owned(), readings.to_owned())]);
+    let lake = TestLake::with(PipelineConfig { dir: None, options }).await.unwrap();
+    let mut model = Model {
+        lake,
+        ledger: BTreeMap::new(),
+        sent: Vec::new(),
+        contents: BTreeSet::new(),
+        modes: BTreeMap::new(),
+    };
+    for event in events.into_iter().chain([Event::Promote]) {
+        model.happen(event).await;
+    }
+    model.modes
+}
+
+#[test]
+fn every_derived_table_is_always_its_select() {
+    let cases = sized(10, 200);
+    let seed = seed();
+    println!("{cases} cases, STEDI_TEST_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let modes = Mutex::new(BTreeMap::<&str, u64>::new());
+    let strategy = (prop_oneof![Just("all"), Just("since_consent")], vec(event(), 4..24));
+    let outcome = runner.run(&strategy, |(readings, events)| {
+        for (mode, times) in runtime.block_on(live(readings, events)) {
+            *modes.lock().unwrap().entry(mode).or_default() += times;
+        }
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("STEDI_TEST_SEED={seed}: {error}");
+    }
+    let modes = modes.into_inner().unwrap();
+    println!("{modes:?}");
+    // A model in which a mode never happens says nothing of it.
+    for mode in ["nothing", "append", "subjects", "rebuild"] {
+        assert!(modes.contains_key(mode), "{mode} never happened: {modes:?}");
+    }
+}
