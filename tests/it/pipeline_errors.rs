@@ -169,3 +169,36 @@ async fn what_is_wrong_is_named() {
     let error = Pipeline::load(&PipelineFiles::from_texts([("x", "y")]), &BTreeMap::new()).await;
     assert!(error.unwrap_err().to_string().contains("pipeline.toml"));
 }
+
+#[tokio::test]
+async fn rules_are_checked_against_the_table() {
+    for (rule, reason) in [
+        ("", "needs one of not_null"),
+        ("min = 1", "needs one of not_null"),
+        ("not_null = ['k']\nunique = ['k']", "needs one of not_null"),
+        ("not_null = []", "names no column"),
+        ("unique = ['x']", "column x is not one of the table's"),
+        ("column = 'k'\nmin = 1", "column k is not a number"),
+        ("column = 't'", "needs min or max"),
+        ("column = 't'\nmin = 2\nmax = 1", "min is above max"),
+        ("rows = {}", "needs min or max"),
+        ("condition = 'nothing > 1'", "nothing"),
+        ("condition = 't + 1'", "not true or false"),
+        ("condition = 'max(t) > 1'", "more than one row"),
+        ("condition = 't > (SELECT 1)'", "subquery"),
+        ("condition = 't > $1'", "parameter"),
+        ("condition = 'random() > 0.5'", "always give the same"),
+        ("condition = 't >'", "check number 1"),
+        ("not_null = ['k']\naction = 'stop'", "unknown variant"),
+        ("not_null = ['k']\n[[derived.check]]\nnot_null = ['k']", "declared twice"),
+    ] {
+        let mark = "{ name = \"t\", class = \"plain\" }]\n\n[[derived]]";
+        let with = format!(
+            "{{ name = \"t\", class = \"plain\" }}]\n[[derived.check]]\n{rule}\n[[derived]]"
+        );
+        assert!(DECLARATION.contains(mark));
+        let error = load(&DECLARATION.replace(mark, &with), D1, D2, &[]).await.unwrap_err();
+        assert!(error.contains(reason), "{rule}: {error}");
+        assert!(error.contains("pipeline.toml"), "{rule}: {error}");
+    }
+}
