@@ -41,6 +41,7 @@ mod replay;
 mod serve;
 mod sql;
 mod statements;
+mod stopped;
 mod store;
 mod support;
 mod time_travel;

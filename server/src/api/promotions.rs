@@ -20,6 +20,7 @@ use super::extract::{JsonOf, PathOf, QueryOf};
 use super::origin::Origin;
 use super::state::ApiState;
 use super::{idempotency, prefer};
+use crate::ledger::audit::{Action, End};
 use crate::promotion::{Asker, Promotions};
 
 /// Runs of a page whose size is not asked for.
@@ -176,9 +177,13 @@ pub(super) async fn cancel(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<PromotionPath>,
+    origin: Origin,
 ) -> Result<Json<PromotionInfo>, ApiError> {
     principal.require(&[])?;
-    Ok(Json(state.app.promotions.cancel(&path.id).await?))
+    let run = state.app.promotions.get(&path.id).await?;
+    let draft = origin.draft(Action::Promotion, "POST /v1/promotions/{id}/cancel", &principal);
+    state.app.audit.record(draft, End::ok()).await?;
+    Ok(Json(state.app.promotions.cancel(&run.id).await?))
 }
 
 /// What is next of a stream of events.

@@ -51,6 +51,9 @@ const LOAD: [Code; 8] = [
 const PROMOTE: [Code; 4] =
     [Code::TableNotFound, Code::UnsupportedMediaType, Code::KeyReused, Code::PromotionsWait];
 
+const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
+const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
+
 fn routes() -> Routes {
     Routes::new()
         .open(routes!(health::alive), &[])
@@ -64,7 +67,7 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(statements::ask), &query_code::asked())
         .signed_in(&READERS, routes!(statements::one), &[Code::StatementNotFound])
         .signed_in(&READERS, routes!(statements::result), &query_code::RESULT)
-        .signed_in(&READERS, routes!(statements::cancel), &[Code::StatementNotFound])
+        .signed_in(&READERS, routes!(statements::cancel), &CANCEL_STATEMENT)
         .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
         .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
         .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
@@ -72,7 +75,7 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
         .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])
-        .signed_in(&[], routes!(promotions::cancel), &[Code::PromotionNotFound])
+        .signed_in(&[], routes!(promotions::cancel), &CANCEL_PROMOTION)
 }
 
 /// The whole service.

@@ -179,9 +179,14 @@ pub(super) async fn cancel(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<StatementPath>,
+    origin: Origin,
 ) -> Result<Json<StatementInfo>, ApiError> {
     principal.require(&READERS)?;
-    Ok(Json(info(state.app.statements.cancel(&principal, &path.id).await?)))
+    let statements = &state.app.statements;
+    let kept = statements.get(&principal, &path.id).await?;
+    let draft = origin.draft(Action::Statement, "POST /v1/statements/{id}/cancel", &principal);
+    state.app.audit.record(draft, End::ok()).await?;
+    Ok(Json(info(statements.cancel(&principal, &kept.id).await?)))
 }
 
 fn info(kept: Kept) -> StatementInfo {

@@ -1,10 +1,12 @@
 //! How far something is that reads and writes rows, and a word to stop it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
 use super::error::LakeError;
+use super::stoppable::StopWhen;
 
 /// Watches and stops one piece of work.
 #[derive(Debug, Default)]
@@ -30,6 +32,12 @@ impl Watch {
             true => Err(LakeError::Cancelled),
             false => Ok(()),
         }
+    }
+
+    /// Tells plans when to stop.
+    pub fn stop_when(self: &Arc<Self>) -> StopWhen {
+        let watch = Arc::clone(self);
+        StopWhen::new(move || watch.cancel.is_cancelled())
     }
 
     /// Counts rows that were read.

@@ -167,6 +167,7 @@ pub async fn write_all(
 ) -> Result<Written, LakeError> {
     let failed = LakeError::plan(table.name());
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+    let plan = watch.stop_when().stops(plan).map_err(failed)?;
     let plan = clustered(plan, clustered_by).map_err(failed)?;
     let streams = execute_stream_partitioned(plan, session.task_ctx()).map_err(failed)?;
     let mut writers = JoinSet::new();
@@ -235,7 +236,10 @@ async fn write_stream(
                 watch.wrote(batch.num_rows() as u64);
                 writer.write(&batch).await
             }
-            Some(Err(error)) => Err(LakeError::plan(&writer.table)(error)),
+            // A plan that was stopped from within says so in its own words.
+            Some(Err(error)) => {
+                Err(watch.go_on().err().unwrap_or_else(|| LakeError::plan(&writer.table)(error)))
+            }
         };
         if let Err(error) = outcome {
             writer.abandon().await;

@@ -40,6 +40,7 @@ impl Work<'_> {
         let failed = PromotionError::reading(&self.derived.name);
         let schema = self.table.schema()?;
         let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+        let plan = self.watch.stop_when().stops(plan).map_err(failed)?;
         let mut rows = execute_stream(plan, session.task_ctx()).map_err(failed)?;
         while let Some(batch) = rows.next().await {
             self.watch.go_on()?;

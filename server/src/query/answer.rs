@@ -17,6 +17,7 @@ use super::format::Format;
 use super::limits::StatementLimits;
 use super::prepare::{Prepared, Running};
 use super::service::Ready;
+use crate::lake::StopWhen;
 
 /// Bytes that are handed over at a time, or somewhat more: a batch is encoded as a whole.
 const PART_BYTES: usize = 128 * 1024;
@@ -67,6 +68,21 @@ pub struct Stop {
     pub cancel: CancellationToken,
 }
 
+impl Stop {
+    /// Whether its time is over, or somebody cancelled it.
+    pub(super) fn is_over(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Why it is over, if it is.
+    pub(super) fn reason(&self) -> Option<QueryError> {
+        if self.cancel.is_cancelled() {
+            return Some(QueryError::Cancelled);
+        }
+        (Instant::now() >= self.deadline).then_some(QueryError::TimeLimit(self.seconds))
+    }
+}
+
 /// Runs a statement. What goes wrong before the first bytes is the error of this call.
 pub(super) async fn answer(ready: Ready, format: Format) -> Result<Answer, QueryError> {
     let (limits, workers) = (ready.limits(), ready.workers());
@@ -78,11 +94,15 @@ pub(super) async fn answer(ready: Ready, format: Format) -> Result<Answer, Query
         let _turn = turn;
         let mut work =
             Work { parts: parts.clone(), begun: false, limits, totals: Totals::default(), told: 0 };
+        let (told, reader) = (stop.clone(), parts.clone());
+        let stops = StopWhen::new(move || told.is_over() || reader.is_closed());
         let outcome = tokio::select! {
-            outcome = within(&stop, work.rows(prepared, format)) => outcome,
+            outcome = within(&stop, work.rows(prepared, format, stops)) => outcome,
             () = parts.closed() => Err(QueryError::Cancelled),
             () = stop.cancel.cancelled() => Err(QueryError::Cancelled),
         };
+        // A plan that was stopped from within says so in its own words.
+        let outcome = outcome.map_err(|error| stop.reason().unwrap_or(error));
         let totals = work.totals;
         let told = async {
             match outcome {
@@ -137,10 +157,15 @@ struct Work {
 
 impl Work {
     /// Hands over all rows but those that are returned.
-    async fn rows(&mut self, prepared: Prepared, format: Format) -> Result<Bytes, QueryError> {
+    async fn rows(
+        &mut self,
+        prepared: Prepared,
+        format: Format,
+        stops: StopWhen,
+    ) -> Result<Bytes, QueryError> {
         let memory = self.limits.memory;
         let failed = |error| QueryError::of(error, memory);
-        let Running { mut rows, explain, .. } = prepared.run().await?;
+        let Running { mut rows, explain, .. } = prepared.run(stops).await?;
         let mut encoder = format.encoder(rows.schema()).map_err(failed)?;
         let mut buffer = Vec::new();
         let mut since = Instant::now();

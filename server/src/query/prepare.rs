@@ -23,7 +23,7 @@ use super::limits::StatementLimits;
 use super::parameters::Parameters;
 use super::plans::Plans;
 use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
-use crate::lake::Lake;
+use crate::lake::{Lake, StopWhen};
 use crate::pipeline::Sight;
 
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -143,11 +143,12 @@ impl Planner {
 }
 
 impl Prepared {
-    /// Begins to run it.
-    pub async fn run(self) -> Result<Running, QueryError> {
+    /// Begins to run it, until it is told to stop.
+    pub async fn run(self, stop: StopWhen) -> Result<Running, QueryError> {
         let failed = |error| QueryError::of(error, self.memory);
         let planner = self.session.query_planner();
         let plan = planner.create_physical_plan(&self.plan, &self.session).await.map_err(failed)?;
+        let plan = stop.stops(plan).map_err(failed)?;
         let context = Arc::new(TaskContext::from(&self.session));
         let rows = execute_stream(Arc::clone(&plan), context).map_err(failed)?;
         Ok(Running { rows, explain: self.explain, memory: self.memory, _plan: plan })

@@ -65,7 +65,7 @@ impl Moment {
         }
     }
 
-    /// The table at this moment.
+    /// The table at this moment; `known` is what is known of it, which may be a moment old.
     ///
     /// # Errors
     /// [`QueryError::NoSuchVersion`] says which versions or times there are.
@@ -73,8 +73,15 @@ impl Moment {
         self,
         lake: &Lake,
         folder: &str,
-        newest: &Table,
+        known: &Table,
     ) -> Result<Table, QueryError> {
+        // Another server may have made the version that is asked for, or one before that time.
+        let newest = match self {
+            Self::Version(version) if version <= known.version() => Some(known.clone()),
+            _ => lake.current(folder, known.name()).await?,
+        };
+        let unknown = || QueryError::UnknownTable(known.name().to_owned());
+        let newest = &newest.ok_or_else(unknown)?;
         let none = |there: String| QueryError::NoSuchVersion {
             table: newest.name().to_owned(),
             asked: self.to_string(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::StatementError;
 use super::record::{Asked, Chunk, Run, State};
 use super::shelf::Shelf;
+use crate::lake::StopWhen;
 use crate::query::format::{Codec, Format};
 use crate::query::prepare::Running;
 use crate::query::{Query, QueryError};
@@ -42,6 +43,8 @@ impl Attempt<'_> {
         self.run.seen = now;
         match outcome {
             Ok(()) => self.run.state = State::Succeeded,
+            Err(_) if self.cancel.is_cancelled() => self.run.state = State::Cancelled,
+            Err(_) if self.query.is_stopping() => self.run.left = true,
             Err(StatementError::Query(QueryError::Stopping)) => self.run.left = true,
             Err(StatementError::Query(QueryError::Cancelled)) => self.run.state = State::Cancelled,
             Err(error) => {
@@ -86,7 +89,10 @@ impl Attempt<'_> {
         let schema = std::sync::Arc::clone(&ready.prepared.schema);
         let (prepared, stop, _turn) = ready.into_parts();
         let failed = |error| QueryError::of(error, limits.memory);
-        let Running { mut rows, explain, .. } = self.stopped_or(prepared.run()).await??;
+        let (over, cancel, query) = (stop.clone(), self.cancel.clone(), self.query.clone());
+        let stops =
+            StopWhen::new(move || over.is_over() || cancel.is_cancelled() || query.is_stopping());
+        let Running { mut rows, explain, .. } = self.stopped_or(prepared.run(stops)).await??;
         let mut held: Vec<RecordBatch> = Vec::new();
         let (mut held_rows, mut held_bytes, mut bytes) = (0, 0, 0u64);
         loop {
@@ -94,7 +100,10 @@ impl Attempt<'_> {
             let batch = match self.stopped_or(next).await? {
                 Err(_) => return Err(QueryError::TimeLimit(stop.seconds).into()),
                 Ok(None) => break,
-                Ok(Some(batch)) => batch.map_err(failed)?,
+                // A plan that was stopped from within says so in its own words.
+                Ok(Some(batch)) => {
+                    batch.map_err(|error| stop.reason().unwrap_or_else(|| failed(error)))?
+                }
             };
             let batch = match explain {
                 true => crate::query::explain::without_paths(&batch).map_err(failed)?,
