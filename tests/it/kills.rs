@@ -3,6 +3,7 @@
 //! start completes the rest, and nothing is lost or there twice.
 
 mod demo;
+mod promotions;
 mod statements;
 
 use std::path::Path;

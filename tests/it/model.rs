@@ -197,6 +197,34 @@ async fn live(readings: &str, events: Vec<Event>) -> BTreeMap<&'static str, u64>
     model.modes
 }
 
+/// Who shares a device is touched by the other's claim and consent: readings that name only the
+/// device are nobody's once two claim it, and the sensor's count only if both consent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_touches_everybody_on_the_device() {
+    let movement = |user, time| (user, Some(1), time, 1);
+    let modes = live(
+        "all",
+        vec![
+            Event::Customers(vec![(0, Some(1), 1, Some(1)), (1, Some(2), 1, Some(1))]),
+            Event::Movements(vec![movement(None, 1), movement(Some(0), 2), (Some(1), None, 2, 1)]),
+            Event::Steps(vec![(1, 1, 1), (1, 2, 1), (2, 2, 1)]),
+            Event::Promote,
+            // A second one claims the device, and does not consent.
+            Event::Customers(vec![(2, Some(1), 2, None)]),
+            Event::Promote,
+            Event::Customers(vec![(2, Some(1), 3, Some(3))]),
+            Event::Promote,
+            // Somebody with readings of their own claims it, consents, and does not any more.
+            Event::Customers(vec![(1, Some(1), 4, Some(1))]),
+            Event::Promote,
+            Event::Customers(vec![(1, None, 5, None)]),
+            Event::Promote,
+        ],
+    )
+    .await;
+    assert!(modes["subjects"] > 4, "{modes:?}");
+}
+
 #[test]
 fn every_derived_table_is_always_its_select() {
     let cases = sized(10, 200);

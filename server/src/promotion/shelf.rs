@@ -1,9 +1,10 @@
 //! The objects of runs in the lake.
 //!
-//! - `system/promotions/runs/<id>/asked.json` is what was asked; it never changes.
+//! - `system/promotions/open/<id>.json` is an order that somebody has to look after: creating it is
+//!   the order, removing it the end.
+//! - `system/promotions/runs/<id>/asked.json` is the same order, for as long as the run is kept.
 //! - `…/runs/<id>/at-<epoch>.json` is how far the holder of that epoch of the lease came; the highest
 //!   epoch counts. `…/runs/<id>/cancel` is there when somebody cancelled it.
-//! - `system/promotions/open/<id>` is there as long as a server has to look after it.
 //! - `system/promotions/keys/<digest>.json` names the run that was asked for with a key.
 
 use serde::de::DeserializeOwned;
@@ -58,11 +59,17 @@ impl Shelf {
         Uuid::now_v7().simple().to_string()
     }
 
-    /// Keeps a run that is asked for, and opens it. What is there already stays.
+    /// Takes an order; one that is there already stays.
     pub async fn ask(&self, id: &str, asked: &Asked) -> Result<(), PromotionError> {
+        let path = open(id);
+        self.lake.create_object(&path, bytes(&path, asked)?).await?;
+        Ok(())
+    }
+
+    /// Keeps an order for as long as its run.
+    pub async fn keep(&self, id: &str, asked: &Asked) -> Result<(), PromotionError> {
         let path = path(id, ASKED);
         self.lake.create_object(&path, bytes(&path, asked)?).await?;
-        self.lake.create_object(&format!("{OPEN}/{id}"), b"{}".to_vec()).await?;
         Ok(())
     }
 
@@ -94,8 +101,13 @@ impl Shelf {
         }
     }
 
+    /// What was asked.
     pub async fn asked(&self, id: &str) -> Result<Option<Asked>, PromotionError> {
-        self.read(&path(id, ASKED)).await
+        match self.read(&path(id, ASKED)).await? {
+            Some(asked) => Ok(Some(asked)),
+            // Nobody took it on yet.
+            None => self.read(&open(id)).await,
+        }
     }
 
     /// How far it is by the newest holder, and whether it was cancelled.
@@ -137,20 +149,24 @@ impl Shelf {
 
     /// Runs that somebody has to look after, oldest first.
     pub async fn open(&self) -> Result<Vec<String>, PromotionError> {
-        let mut ids = self.lake.list_objects(OPEN).await?;
+        let names = self.lake.list_objects(OPEN).await?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        let mut ids: Vec<String> = ids.map(str::to_owned).collect();
         ids.sort();
         Ok(ids)
     }
 
     /// Nobody has to look after it any more.
     pub async fn close(&self, id: &str) -> Result<(), PromotionError> {
-        Ok(self.lake.remove_object(&format!("{OPEN}/{id}")).await?)
+        Ok(self.lake.remove_object(&open(id)).await?)
     }
 
     /// All runs that are kept, newest first.
     pub async fn ids(&self) -> Result<Vec<String>, PromotionError> {
         let mut ids = self.lake.list_folders(RUNS).await?;
+        ids.extend(self.open().await?);
         ids.sort_by(|a, b| b.cmp(a));
+        ids.dedup();
         Ok(ids)
     }
 
@@ -180,6 +196,10 @@ pub(super) struct Attempts {
     pub count: u32,
     /// Whether somebody wants it cancelled.
     pub cancelled: bool,
+}
+
+fn open(id: &str) -> String {
+    format!("{OPEN}/{id}.json")
 }
 
 fn path(id: &str, name: &str) -> String {

@@ -91,6 +91,7 @@ impl Inner {
         let Some(asked) = self.shelf.asked(id).await? else {
             return self.shelf.close(id).await;
         };
+        self.shelf.keep(id, &asked).await?;
         let (found, attempts) = self.shelf.newest(id).await?;
         let mut run = found.unwrap_or_else(|| info(id, &asked));
         if run.state.is_final() {

@@ -27,7 +27,7 @@ pub use replay::{replay, replayed_rows};
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
-pub use size::{seed, sized};
+pub use size::{full, seed, sized};
 pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};
