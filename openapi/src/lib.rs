@@ -4,6 +4,7 @@ mod audit;
 mod code;
 mod health;
 mod history;
+mod imports;
 mod landing;
 mod problem;
 mod promotions;
@@ -17,6 +18,7 @@ pub use audit::{
 pub use code::Code;
 pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
+pub use imports::{ImportFailure, ImportInfo, ImportPath, ImportRequest};
 pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use problem::Problem;
 pub use promotions::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
 use crate::config::{Config, ConfigError, LimitsConfig};
 use crate::lake::{Lake, LakeError, Location, SessionLimits};
-use crate::landing::{Landing, LandingError, LandingLimits};
+use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{LedgerError, SubjectKey};
 use crate::metrics::Metrics;
@@ -30,7 +30,9 @@ pub struct App {
     /// Its tables' declaration.
     pub pipeline: Arc<Pipeline>,
     /// JSON comes in.
-    pub landing: Landing,
+    pub landing: Arc<Landing>,
+    /// Files that lie somewhere come in.
+    pub imports: Imports,
     /// Derived tables are brought up to date.
     pub promotion: Promotion,
     /// Runs that do so.
@@ -115,11 +117,19 @@ impl App {
             keys: Duration::from_secs(config.landing.key_seconds),
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
-        let landing = Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits);
+        let landing = Arc::new(Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits));
         landing.create_tables().await?;
         promotion.create_tables().await?;
         let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), vec![declared(), runs()]);
         let promotions = Promotions::new(lake.clone(), promotion.clone(), audit.clone(), rules);
+        let loads = promotions.clone();
+        let imports = Imports::new(
+            lake.clone(),
+            Arc::clone(&landing),
+            audit.clone(),
+            import_rules(config)?,
+            move || loads.loaded(),
+        );
         let limits = statement_limits(&config.limits, metrics.clone());
         let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
         let rules = StatementsRules {
@@ -134,6 +144,7 @@ impl App {
             lake,
             pipeline,
             landing,
+            imports,
             promotion,
             promotions,
             catalog,
@@ -179,6 +190,15 @@ fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRule
         keep: Duration::from_secs(own.keep_seconds),
         schedule: schedule.map(|text| Schedule::parse(text)).transpose()?,
         after_load: after_load.map(Duration::from_secs),
+    })
+}
+
+fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
+    Ok(ImportRules {
+        from: Allowed::new(&config.landing.import_from)?,
+        queued: config.landing.imports_queued,
+        lease: Duration::from_secs(config.landing.import_lease_seconds.max(1)),
+        keep: Duration::from_secs(config.landing.key_seconds),
     })
 }
 

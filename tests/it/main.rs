@@ -20,6 +20,7 @@ mod golden;
 mod history;
 mod hostile;
 mod house;
+mod imports;
 mod keys;
 mod kills;
 mod leases;

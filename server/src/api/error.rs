@@ -7,7 +7,6 @@ use stedi_openapi::{Code, Problem};
 
 use crate::auth::AuthError;
 use crate::edge::problem;
-use crate::lake::LakeError;
 use crate::landing::LandingError;
 use crate::ledger::audit::AuditError;
 use crate::promotion::PromotionError;
@@ -80,13 +79,8 @@ impl ApiError {
             Self::MethodNotAllowed => Code::MethodNotAllowed,
             Self::MediaType(_) => Code::UnsupportedMediaType,
             Self::Encoding => Code::EncodingUnsupported,
-            Self::Landing(LandingError::UnknownTable(_)) => Code::TableNotFound,
-            Self::Landing(LandingError::Read { .. }) => Code::BodyBroken,
-            Self::Landing(LandingError::TooLarge { .. }) => Code::BodyTooLarge,
-            Self::Landing(LandingError::KeyReused) => Code::KeyReused,
-            Self::Landing(LandingError::Busy) => Code::Busy,
-            Self::Landing(LandingError::Lake(LakeError::Conflict { .. })) => Code::Conflict,
-            Self::Landing(_) | Self::Task(_) => Code::Internal,
+            Self::Landing(error) => error.code(),
+            Self::Task(_) => Code::Internal,
             Self::NotAcceptable => Code::NotAcceptable,
             Self::TooLarge(_) => Code::BodyTooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,

@@ -1,15 +1,10 @@
 //! `/v1/promotions`: runs that bring derived tables up to date.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, stream};
 use stedi_openapi::{
     PromotionCause, PromotionInfo, PromotionList, PromotionPath, PromotionQuery, PromotionRequest,
 };
@@ -19,19 +14,14 @@ use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, QueryOf};
 use super::origin::Origin;
 use super::state::ApiState;
-use super::{idempotency, prefer};
+use super::{events, idempotency, prefer};
 use crate::ledger::audit::{Action, End};
-use crate::promotion::{Asker, Promotions};
+use crate::promotion::Asker;
 
 /// Runs of a page whose size is not asked for.
 const PAGE: u64 = 20;
 /// Runs of the largest page.
 const LARGEST: u64 = 200;
-/// How often it is looked whether something is new.
-const PULSE: Duration = Duration::from_millis(250);
-/// How often a silent stream shows that it lives.
-const ALIVE: Duration = Duration::from_secs(10);
-
 /// Bring tables up to date
 ///
 /// One run at a time; others wait. With `Prefer: wait=N` the answer waits for the end of the run for
@@ -152,13 +142,20 @@ pub(super) async fn events(
     PathOf(path): PathOf<PromotionPath>,
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
-    let first = state.app.promotions.get(&path.id).await?;
-    let events = follow(state.app.promotions.clone(), first);
-    let mut response =
-        Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
-    // Proxies must not collect it.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    let promotions = state.app.promotions.clone();
+    let first = promotions.get(&path.id).await?;
+    Ok(events::follow("promotion", first, move |run: PromotionInfo| {
+        let promotions = promotions.clone();
+        async move {
+            if run.state.is_final() {
+                return None;
+            }
+            tokio::select! {
+                now = promotions.get(&run.id) => now.ok(),
+                () = promotions.stopping() => None,
+            }
+        }
+    }))
 }
 
 /// Cancel a run
@@ -184,44 +181,4 @@ pub(super) async fn cancel(
     let draft = origin.draft(Action::Promotion, "POST /v1/promotions/{id}/cancel", &principal);
     state.app.audit.record(draft, End::ok()).await?;
     Ok(Json(state.app.promotions.cancel(&run.id).await?))
-}
-
-/// What is next of a stream of events.
-enum Next {
-    Send(Box<PromotionInfo>),
-    After(Box<PromotionInfo>),
-    End,
-}
-
-/// The run, and the run again whenever something of it is new. Where it cannot be read, or the
-/// server stops, the stream breaks off without a last event.
-fn follow(
-    promotions: Promotions,
-    first: PromotionInfo,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(Next::Send(Box::new(first)), move |next| {
-        let promotions = promotions.clone();
-        async move {
-            let run = match next {
-                Next::End => return None,
-                Next::Send(run) => *run,
-                Next::After(sent) => loop {
-                    tokio::select! {
-                        () = tokio::time::sleep(PULSE) => {}
-                        () = promotions.stopping() => return None,
-                    }
-                    let run = promotions.get(&sent.id).await.ok()?;
-                    if run != *sent {
-                        break run;
-                    }
-                },
-            };
-            let event = Event::default().event("promotion").json_data(&run).ok()?;
-            let next = match run.state.is_final() {
-                true => Next::End,
-                false => Next::After(Box::new(run)),
-            };
-            Some((Ok(event), next))
-        }
-    })
 }

@@ -21,7 +21,7 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    audit, denied, docs, document, health, history, landing, limits, metrics, promotions,
+    audit, denied, docs, document, health, history, imports, landing, limits, metrics, promotions,
     query_code, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
@@ -33,6 +33,8 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/statements", body: true, time: true },
     OwnLimits { route: "/v1/promotions", body: false, time: true },
     OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
+    OwnLimits { route: "/v1/landing/{table}/imports", body: false, time: true },
+    OwnLimits { route: "/v1/landing/{table}/imports/{id}/events", body: false, time: true },
 ];
 
 /// What a load can answer besides.
@@ -51,6 +53,14 @@ const LOAD: [Code; 8] = [
 const PROMOTE: [Code; 4] =
     [Code::TableNotFound, Code::UnsupportedMediaType, Code::KeyReused, Code::PromotionsWait];
 
+/// What an order of an import can answer besides.
+const IMPORT: [Code; 5] = [
+    Code::TableNotFound,
+    Code::SourceNotAllowed,
+    Code::UnsupportedMediaType,
+    Code::KeyReused,
+    Code::Busy,
+];
 const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
 const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
 
@@ -72,6 +82,10 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
         .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
         .signed_in(&LOADERS, routes!(landing::load), &LOAD)
+        .signed_in(&LOADERS, routes!(imports::ask), &IMPORT)
+        .signed_in(&LOADERS, routes!(imports::one), &[Code::ImportNotFound])
+        .signed_in(&LOADERS, routes!(imports::progress), &[Code::ImportNotFound])
+        .signed_in(&LOADERS, routes!(imports::cancel), &[Code::ImportNotFound])
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
         .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])

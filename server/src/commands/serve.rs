@@ -91,22 +91,24 @@ impl Listening {
         let service = self.service.serve(router(state.clone()), OWN_LIMITS, stop.cancelled());
         let audit = state.app.audit.clone();
         let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
-        let promotions = state.app.promotions.clone();
+        let (promotions, imports) = (state.app.promotions.clone(), state.app.imports.clone());
         let signal = async {
             told.told().await;
             tracing::info!("stopping");
             stop.cancel();
             query.stop();
             promotions.stop();
+            imports.stop();
         };
         let promoting = async {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
-            tokio::join!(promotions.keep_working(), schedule, loads)
+            tokio::join!(promotions.keep_working(), imports.keep_working(), schedule, loads)
         };
         let sweeping = async {
             while !stop.is_cancelled() {
-                if let Err(error) = state.app.landing.sweep().await {
-                    tracing::warn!(%error, "old keys of loads were not forgotten");
+                let (keys, old) = (state.app.landing.sweep(), imports.sweep());
+                if let Err(error) = keys.await.and(old.await) {
+                    tracing::warn!(%error, "old imports and keys of loads were not forgotten");
                 }
                 let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
             }

@@ -17,6 +17,13 @@ pub struct LandingConfig {
     pub marker_seconds: u64,
     /// Seconds for which the idempotency key of a load is remembered.
     pub key_seconds: u64,
+    /// Folders of this server, and `s3://bucket/prefix`, that files may be imported from; none
+    /// unless they are named.
+    pub import_from: Vec<String>,
+    /// Imports that may wait; further ones are turned away.
+    pub imports_queued: usize,
+    /// Seconds without a sign of life after which another server takes an import over.
+    pub import_lease_seconds: u64,
     /// Uploads that are loaded at once; further ones are told to come again.
     pub loads_at_once: usize,
 }
@@ -29,6 +36,9 @@ impl Default for LandingConfig {
             body_bytes: 1 << 30,
             marker_seconds: 30 * 24 * 3600,
             key_seconds: 7 * 24 * 3600,
+            import_from: Vec::new(),
+            imports_queued: 16,
+            import_lease_seconds: 15,
             loads_at_once: 8,
         }
     }

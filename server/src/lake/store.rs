@@ -99,7 +99,7 @@ impl Lake {
 
 /// What the `AWS_*` variables leave open. An S3-compatible store behind `AWS_ENDPOINT_URL` seldom
 /// cares for a region, but requests cannot be signed without one.
-fn store_options() -> HashMap<String, String> {
+pub(super) fn store_options() -> HashMap<String, String> {
     let set = |name: &str| std::env::var_os(name).is_some();
     let mut options = HashMap::new();
     if set("AWS_ENDPOINT_URL") && !set("AWS_REGION") && !set("AWS_DEFAULT_REGION") {

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use deltalake::datafusion::error::DataFusionError;
 
+use stedi_openapi::{Code, Problem};
+
+use super::import::NotAllowed;
 use crate::lake::LakeError;
+use crate::ledger::LedgerError;
+use crate::ledger::audit::AuditError;
 
 /// A load that did not happen: nothing of it is in the lake.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +81,48 @@ pub enum LandingError {
         /// What DataFusion says.
         source: Box<DataFusionError>,
     },
+    /// There is no such import.
+    #[error("there is no import {0}")]
+    UnknownImport(String),
+    /// Nothing may be imported from there.
+    #[error(transparent)]
+    Source(#[from] NotAllowed),
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The objects or the lease of an import.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+}
+
+impl LandingError {
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::UnknownTable(_) => Code::TableNotFound,
+            Self::UnknownImport(_) => Code::ImportNotFound,
+            Self::Source(_) => Code::SourceNotAllowed,
+            Self::Read { .. } => Code::BodyBroken,
+            Self::TooLarge { .. } => Code::BodyTooLarge,
+            Self::KeyReused | Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
+            Self::Busy => Code::Busy,
+            Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
+            Self::Audit(_) => Code::AuditUnavailable,
+            _ => Code::Internal,
+        }
+    }
+
+    /// What whoever asked is told: no paths but those that they named.
+    pub fn problem(&self) -> Problem {
+        let detail = match self.code() {
+            Code::Internal => "the server failed; its log says why".to_owned(),
+            Code::BodyBroken => "it broke off; nothing of it is loaded".to_owned(),
+            Code::AuditUnavailable => "it cannot be recorded at the moment".to_owned(),
+            _ => self.to_string(),
+        };
+        Problem::of(self.code(), detail)
+    }
 }

@@ -83,6 +83,11 @@ impl Landing {
         &self.limits
     }
 
+    /// Whether there is such a landing table.
+    pub fn has(&self, table: &str) -> bool {
+        self.pipeline.source(table).is_some()
+    }
+
     /// Makes the tables that are not there yet.
     pub async fn create_tables(&self) -> Result<(), LandingError> {
         for source in &self.pipeline.sources {

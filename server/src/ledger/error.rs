@@ -54,6 +54,17 @@ pub enum LedgerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The same key with another body.
+    #[error("this Idempotency-Key was used with another body")]
+    KeyReused,
+    /// An object of some work that cannot be read.
+    #[error("object {path}: {reason}")]
+    Unreadable {
+        /// Its path below the lake's root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),

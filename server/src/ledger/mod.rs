@@ -4,7 +4,9 @@ pub mod audit;
 mod error;
 mod leases;
 mod subject_key;
+mod work;
 
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
 pub use subject_key::SubjectKey;
+pub use work::{Attempts, Shelf};

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use stedi_openapi::{PromotedTable, PromotionInfo, TableState, WorkState};
 use tokio_util::sync::CancellationToken;
 
+use super::asked::Asked;
 use super::error::PromotionError;
 use super::plan::Mode;
 use super::run::TableRun;
 use super::service::{Inner, cancel};
-use super::shelf::Asked;
 use crate::auth::Role;
 use crate::lake::{Author, LakeError, Watch};
 use crate::ledger::Lease;

@@ -58,21 +58,13 @@ pub enum PromotionError {
     /// Too many runs wait.
     #[error("{0} promotions wait already")]
     QueueFull(usize),
-    /// The same key with another body.
-    #[error("this Idempotency-Key was used for another promotion")]
-    KeyReused,
-    /// An object of a run that cannot be read.
-    #[error("object {path}: {reason}")]
-    Unreadable {
-        /// Its path below the lake's root.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// What became of tables cannot be written.
+    #[error("result: {0}")]
+    Result(#[from] serde_json::Error),
     /// It cannot be recorded.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The lease cannot be had.
+    /// The objects or the lease of a run.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The lake cannot be read or written.
@@ -93,7 +85,7 @@ impl PromotionError {
             Self::NoTables => Code::Malformed,
             Self::UnknownRun(_) => Code::PromotionNotFound,
             Self::QueueFull(_) => Code::PromotionsWait,
-            Self::KeyReused => Code::KeyReused,
+            Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
             Self::Contended { .. } | Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
             Self::Rules { .. } => Code::PromotionFailed,
             Self::Select { source, .. } | Self::Lake(LakeError::Plan { source, .. }) => {
@@ -104,10 +96,9 @@ impl PromotionError {
                 }
             }
             Self::Audit(_) => Code::AuditUnavailable,
-            Self::SourceMissing { .. }
-            | Self::Unreadable { .. }
-            | Self::Ledger(_)
-            | Self::Lake(_) => Code::Internal,
+            Self::SourceMissing { .. } | Self::Result(_) | Self::Ledger(_) | Self::Lake(_) => {
+                Code::Internal
+            }
         }
     }
 

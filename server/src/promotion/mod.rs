@@ -6,6 +6,7 @@
 //! can disagree with it.
 
 mod append;
+mod asked;
 mod attempt;
 mod checks;
 mod difference;
@@ -20,7 +21,6 @@ mod runs_table;
 mod schedule;
 mod select;
 mod service;
-mod shelf;
 mod sources;
 mod subjects;
 mod touched;

@@ -8,8 +8,8 @@ use deltalake::arrow::datatypes::{DataType, Schema};
 use serde_json::json;
 use stedi_openapi::PromotionInfo;
 
+use super::asked::Asked;
 use super::error::PromotionError;
-use super::shelf::Asked;
 use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Writer, commit};
 use crate::pipeline::{Class, Column, Declared, Zone};
 
@@ -111,11 +111,7 @@ fn row(run: &PromotionInfo) -> Result<RecordBatch, PromotionError> {
         let rows: u64 = run.tables.iter().map(rows).sum();
         number(i64::try_from(rows).ok())
     };
-    let wrong = |error: serde_json::Error| PromotionError::Unreadable {
-        path: RUNS_TABLE.to_owned(),
-        reason: error.to_string(),
-    };
-    let tables = serde_json::to_string(&run.tables).map_err(wrong)?;
+    let tables = serde_json::to_string(&run.tables)?;
     let columns = vec![
         text(Some(&run.id)),
         text(Some(run.state.name())),

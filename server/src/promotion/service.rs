@@ -11,13 +11,13 @@ use stedi_openapi::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Asked, FOLDER, Shelf};
 use super::error::PromotionError;
 use super::run::Promotion;
 use super::schedule::Schedule;
-use super::shelf::{Asked, Attempts, Shelf};
 use crate::lake::Lake;
-use crate::ledger::Leases;
 use crate::ledger::audit::Audit;
+use crate::ledger::{Attempts, Leases};
 
 /// How runs are kept and when they begin by themselves.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ impl Promotions {
     pub fn new(lake: Lake, promotion: Promotion, audit: Audit, rules: PromotionRules) -> Self {
         Self(Arc::new(Inner {
             promotion,
-            shelf: Shelf::new(lake.clone()),
+            shelf: Shelf::new(lake.clone(), FOLDER),
             leases: Leases::new(lake.clone(), rules.lease),
             lake,
             audit,
@@ -96,8 +96,8 @@ impl Promotions {
     /// Takes an order. With a key, the same order of the same principal is taken once.
     ///
     /// # Errors
-    /// [`PromotionError::NotDerived`], [`PromotionError::NoTables`], [`PromotionError::KeyReused`],
-    /// [`PromotionError::QueueFull`].
+    /// [`PromotionError::NotDerived`], [`PromotionError::NoTables`], [`PromotionError::QueueFull`],
+    /// [`LedgerError::KeyReused`](crate::ledger::LedgerError::KeyReused).
     pub async fn ask(
         &self,
         asker: Asker,
@@ -138,8 +138,7 @@ impl Promotions {
     /// [`PromotionError::UnknownRun`]
     pub async fn get(&self, id: &str) -> Result<PromotionInfo, PromotionError> {
         let unknown = || PromotionError::UnknownRun(id.chars().take(64).collect());
-        let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_id {
+        if !Shelf::is_id(id) {
             return Err(unknown());
         }
         let asked = self.0.shelf.asked(id).await?.ok_or_else(unknown)?;

@@ -9,8 +9,8 @@ use stedi_openapi::{Code, Problem, WorkState};
 use super::attempt::Attempt;
 use super::error::PromotionError;
 use super::service::{Inner, Promotions, cancel, info};
-use super::{runs_table, shelf::Asked};
-use crate::ledger::Lease;
+use super::{asked::Asked, runs_table};
+use crate::ledger::{Lease, LedgerError};
 
 /// The name of the lease.
 const LEASE: &str = "promotion";
@@ -76,7 +76,7 @@ impl Inner {
             match self.one(&id, lease).await {
                 Ok(()) => {}
                 // It would be in the way of all others for ever.
-                Err(error @ PromotionError::Unreadable { .. }) => {
+                Err(error @ PromotionError::Ledger(LedgerError::Unreadable { .. })) => {
                     tracing::error!(promotion = id, %error, "given up");
                     self.shelf.close(&id).await?;
                 }
@@ -89,7 +89,7 @@ impl Inner {
     /// Brings one run to its end, wherever it is.
     async fn one(&self, id: &str, lease: &Lease) -> Result<(), PromotionError> {
         let Some(asked) = self.shelf.asked(id).await? else {
-            return self.shelf.close(id).await;
+            return Ok(self.shelf.close(id).await?);
         };
         self.shelf.keep(id, &asked).await?;
         let (found, attempts) = self.shelf.newest(id).await?;
@@ -133,24 +133,13 @@ impl Inner {
         asked: &Asked,
     ) -> Result<(), PromotionError> {
         runs_table::append(&self.lake, run, asked).await?;
-        self.shelf.close(&run.id).await
+        Ok(self.shelf.close(&run.id).await?)
     }
 
     /// Removes runs and keys whose time is over.
     async fn sweep(&self) -> Result<(), PromotionError> {
         let keep = i64::try_from(self.rules.keep.as_millis()).unwrap_or(i64::MAX);
         let before = Utc::now().timestamp_millis().saturating_sub(keep);
-        let open = self.shelf.open().await?;
-        // Oldest first: those behind the first that stays are younger.
-        for id in self.shelf.ids().await?.into_iter().rev() {
-            let old = self.shelf.asked(&id).await?.is_none_or(|asked| asked.created < before);
-            if !old {
-                break;
-            }
-            if !open.contains(&id) {
-                self.shelf.remove(&id).await?;
-            }
-        }
-        self.shelf.remove_keys(before).await
+        Ok(self.shelf.sweep(before, |asked| asked.created).await?)
     }
 }

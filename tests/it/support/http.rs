@@ -24,14 +24,14 @@ impl TestServer {
     pub async fn start(config: &Config) -> Self {
         let app = Arc::new(App::open(config).await.unwrap());
         let verifier = Arc::new(verifier(config).await.unwrap());
-        let promotions = app.promotions.clone();
+        let (promotions, imports) = (app.promotions.clone(), app.imports.clone());
         let address = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(address, &config.http, app.metrics.clone()).await.unwrap();
         let url = server.url();
         let service = router(ApiState { app, verifier });
         let task = tokio::spawn(async move {
             let serving = server.serve(service, OWN_LIMITS, std::future::pending());
-            tokio::join!(serving, promotions.keep_working());
+            tokio::join!(serving, promotions.keep_working(), imports.keep_working());
         });
         Self { url, config: config.clone(), http: Client::new(), task }
     }

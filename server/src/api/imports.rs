@@ -1,0 +1,150 @@
+//! `/v1/landing/{table}/imports`: files that lie somewhere are loaded.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use stedi_openapi::{ImportInfo, ImportPath, ImportRequest, LandingPath};
+
+use super::authenticated::Authenticated;
+use super::error::ApiError;
+use super::extract::{JsonOf, PathOf};
+use super::landing::LOADERS;
+use super::origin::Origin;
+use super::state::ApiState;
+use super::{events, idempotency, prefer};
+use crate::landing::Importer;
+
+/// Import files
+///
+/// Loads all files below a place that were not loaded before. With `Prefer: wait=N` the answer waits
+/// for the end for up to N seconds (60 at most).
+#[utoipa::path(
+    post,
+    path = "/v1/landing/{table}/imports",
+    operation_id = "import_begin",
+    tag = "landing",
+    params(
+        LandingPath,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for the end."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same import."),
+    ),
+    request_body(content = ImportRequest, description = "Where the files are."),
+    responses(
+        (status = OK, description = "It has ended already.", body = ImportInfo, headers(
+            ("Location" = String, description = "The import."),
+        )),
+        (status = ACCEPTED, description = "It waits or runs.", body = ImportInfo, headers(
+            ("Location" = String, description = "The import."),
+        )),
+    ),
+)]
+pub(super) async fn ask(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(LandingPath { table }): PathOf<LandingPath>,
+    origin: Origin,
+    headers: HeaderMap,
+    JsonOf(request): JsonOf<ImportRequest>,
+) -> Result<Response, ApiError> {
+    principal.require(&LOADERS)?;
+    let imports = &state.app.imports;
+    let who = Importer {
+        principal: principal.subject.clone(),
+        roles: principal.roles.iter().map(|role| role.name().to_owned()).collect(),
+        request_id: origin.request_id,
+    };
+    let key = idempotency::key(&headers)?;
+    let mut run = imports.ask(who, &table, &request.source, key).await?;
+    if let Some(wait) = prefer::wait(&headers) {
+        run = imports.wait(&table, &run.id, wait).await?;
+    }
+    let status = match run.state.is_final() {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    let location = HeaderValue::from_str(&format!("/v1/landing/{table}/imports/{}", run.id));
+    let mut response = (status, Json(run)).into_response();
+    if let Ok(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// One import
+#[utoipa::path(
+    get,
+    path = "/v1/landing/{table}/imports/{id}",
+    operation_id = "import",
+    tag = "landing",
+    params(ImportPath),
+    responses((status = OK, description = "The import.", body = ImportInfo)),
+)]
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<ImportPath>,
+) -> Result<Json<ImportInfo>, ApiError> {
+    principal.require(&LOADERS)?;
+    Ok(Json(state.app.imports.get(&path.table, &path.id).await?))
+}
+
+/// Progress of an import
+///
+/// Server-sent events: an event `import` with the import whenever something is new, the last one when
+/// it has ended. The stream ends then.
+#[utoipa::path(
+    get,
+    path = "/v1/landing/{table}/imports/{id}/events",
+    operation_id = "import_events",
+    tag = "landing",
+    params(ImportPath),
+    responses((
+        status = OK,
+        description = "Events with an `ImportInfo` each.",
+        content((String = "text/event-stream")),
+    )),
+)]
+pub(super) async fn progress(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<ImportPath>,
+) -> Result<Response, ApiError> {
+    principal.require(&LOADERS)?;
+    let imports = state.app.imports.clone();
+    let first = imports.get(&path.table, &path.id).await?;
+    Ok(events::follow("import", first, move |run: ImportInfo| {
+        let imports = imports.clone();
+        async move {
+            if run.state.is_final() {
+                return None;
+            }
+            tokio::select! {
+                now = imports.get(&run.table, &run.id) => now.ok(),
+                () = imports.stopping() => None,
+            }
+        }
+    }))
+}
+
+/// Cancel an import
+///
+/// The file that it is at is loaded wholly or not at all, those before it stay loaded. An import that
+/// has ended stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/landing/{table}/imports/{id}/cancel",
+    operation_id = "import_cancel",
+    tag = "landing",
+    params(ImportPath),
+    responses((status = OK, description = "The import.", body = ImportInfo)),
+)]
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<ImportPath>,
+) -> Result<Json<ImportInfo>, ApiError> {
+    principal.require(&LOADERS)?;
+    Ok(Json(state.app.imports.cancel(&path.table, &path.id).await?))
+}
