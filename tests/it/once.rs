@@ -48,6 +48,9 @@ fn a_commit_whose_answer_is_lost_happens_once() {
     let state = tempfile::tempdir().unwrap();
     let environment = proxy.through(&direct);
     let first = run(demo(state.path(), &fixture(), &environment));
+    // What was done is what is told: a commit that was taken for a competitor's would be `nothing`.
+    assert_eq!(first.matches("rebuild").count(), 5, "{first}");
+    assert!(!first.contains("nothing"), "{first}");
     // Eleven tables, five loads, five promotions. The audit commits when its time has come.
     let pipeline =
         || lost.lock().unwrap().iter().filter(|request| !request.contains("/system/")).count();

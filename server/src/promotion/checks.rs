@@ -15,7 +15,7 @@ use stedi_openapi::CheckResult;
 
 use super::error::PromotionError;
 use super::work::Work;
-use crate::lake::{DataFiles, LakeError};
+use crate::lake::DataFiles;
 use crate::pipeline::{Check, CheckAction, CheckRule, condition};
 
 /// A table as it will be.
@@ -36,7 +36,7 @@ pub(super) async fn check(
 ) -> Result<Vec<CheckResult>, PromotionError> {
     let mut results = Vec::with_capacity(work.derived.checks.len());
     for check in &work.derived.checks {
-        work.watch.go_on().map_err(LakeError::from)?;
+        work.watch.go_on()?;
         let (broken, rows) = look(work, check, state).await?;
         let result = CheckResult {
             rule: check.name.clone(),
