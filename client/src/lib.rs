@@ -2,6 +2,7 @@
 
 mod error;
 mod events;
+mod maintenance;
 mod promotions;
 mod server;
 

@@ -35,7 +35,7 @@ pub struct AuditRecord {
     pub roles: Option<String>,
     /// The address that the request came from.
     pub peer: Option<String>,
-    /// `sql`, `statement`, `result`, `load`, `promotion`, `denied` or `audit`.
+    /// `sql`, `statement`, `result`, `load`, `promotion`, `maintenance`, `denied` or `audit`.
     pub action: String,
     /// The route's method and template, or the command.
     pub resource: String,
@@ -136,7 +136,7 @@ pub struct AuditQuery {
     /// About this subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Of this kind: `sql`, `statement`, `result`, `load`, `promotion`, `denied` or `audit`.
+    /// Of this kind: `sql`, `statement`, `result`, `load`, `promotion`, `maintenance`, `denied` or `audit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "sql")]
     pub action: Option<String>,

@@ -50,6 +50,7 @@ codes! {
     TableNotFound 404 "table_not_found" "There is no such table, or none that the token's roles may see."
     StatementNotFound 404 "statement_not_found" "There is no such statement, or it is somebody else's, or its result is not kept any more."
     ImportNotFound 404 "import_not_found" "There is no such import, or it is not kept any more."
+    MaintenanceNotFound 404 "maintenance_not_found" "There is no such maintenance, or it is not kept any more."
     PromotionNotFound 404 "promotion_not_found" "There is no such promotion, or it is not kept any more."
     MethodNotAllowed 405 "method_not_allowed" "The path is there, and does not take this method."
     NotAcceptable 406 "not_acceptable" "The result has none of the formats that `Accept` names."

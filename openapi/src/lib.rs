@@ -6,6 +6,7 @@ mod health;
 mod history;
 mod imports;
 mod landing;
+mod maintenance;
 mod problem;
 mod promotions;
 mod sql;
@@ -20,6 +21,9 @@ pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
 pub use imports::{ImportFailure, ImportInfo, ImportPath, ImportRequest};
 pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
+pub use maintenance::{
+    MaintainedState, MaintainedTable, MaintenanceInfo, MaintenancePath, MaintenanceRequest,
+};
 pub use problem::Problem;
 pub use promotions::{
     CheckResult, PromotedTable, PromotionCause, PromotionInfo, PromotionList, PromotionPath,

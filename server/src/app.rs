@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
-use crate::config::{Config, ConfigError, LimitsConfig};
-use crate::lake::{Lake, LakeError, Location, SessionLimits};
+use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
+use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{LedgerError, SubjectKey};
+use crate::maintenance::{Maintenance, MaintenanceRules};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{
@@ -37,6 +38,8 @@ pub struct App {
     pub promotion: Promotion,
     /// Runs that do so.
     pub promotions: Promotions,
+    /// Tables are kept quick and small.
+    pub maintenance: Maintenance,
     /// What tables there are.
     pub catalog: Catalog,
     /// Statements are answered.
@@ -120,7 +123,11 @@ impl App {
         let landing = Arc::new(Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits));
         landing.create_tables().await?;
         promotion.create_tables().await?;
-        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), vec![declared(), runs()]);
+        let system = vec![declared(), runs()];
+        let upkeep = maintenance_rules(&config.maintenance);
+        let maintenance =
+            Maintenance::new(lake.clone(), &pipeline, system.clone(), audit.clone(), upkeep);
+        let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), system);
         let promotions = Promotions::new(lake.clone(), promotion.clone(), audit.clone(), rules);
         let loads = promotions.clone();
         let imports = Imports::new(
@@ -147,6 +154,7 @@ impl App {
             imports,
             promotion,
             promotions,
+            maintenance,
             catalog,
             query,
             statements,
@@ -200,6 +208,25 @@ fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
         lease: Duration::from_secs(config.landing.import_lease_seconds.max(1)),
         keep: Duration::from_secs(config.landing.key_seconds),
     })
+}
+
+fn maintenance_rules(config: &MaintenanceConfig) -> MaintenanceRules {
+    let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
+    let every = Duration::from_secs(config.every_seconds);
+    MaintenanceRules {
+        every: (!every.is_zero()).then_some(every),
+        lease: Duration::from_secs(config.lease_seconds.max(1)),
+        checkpoint_commits: config.checkpoint_commits.max(1),
+        compaction: CompactionRules {
+            small: config.small_file_bytes,
+            pieces: config.min_files,
+            most: config.rewrite_bytes,
+        },
+        log_retention: hours(config.log_retention_hours),
+        file_retention: hours(config.file_retention_hours),
+        files_every: hours(config.files_every_hours),
+        keep: hours(config.keep_hours),
+    }
 }
 
 fn audit_limits(config: &Config) -> AuditLimits {

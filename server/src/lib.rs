@@ -11,6 +11,7 @@ mod key_file;
 pub mod lake;
 pub mod landing;
 pub mod ledger;
+pub mod maintenance;
 pub mod metrics;
 pub mod pipeline;
 pub mod promotion;

@@ -1,7 +1,7 @@
 //! A store that fails by chance, before and after it did what it was asked: no row is lost or doubled,
 //! and no answer is wrong.
 
-mod workload;
+pub mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

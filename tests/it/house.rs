@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 12] = [
     &["edge", "lake"],
     &["pipeline"],
     &["ledger"],
-    &["landing", "promotion", "query"],
+    &["landing", "maintenance", "promotion", "query"],
     &["app.rs"],
     &["api"],
     &["commands"],

@@ -3,6 +3,7 @@
 //! start completes the rest, and nothing is lost or there twice.
 
 mod demo;
+mod maintenance;
 mod promotions;
 mod statements;
 
@@ -42,8 +43,9 @@ impl Step {
     fn proxy(self, endpoint: &str, prefix: &str) -> Proxy {
         let (seen, prefix) = (Arc::new(AtomicUsize::new(0)), format!(" /lake/{prefix}/"));
         Proxy::start(endpoint, move |line| {
-            let this = line.starts_with("PUT ")
-                && line.contains(&prefix)
+            // A removal names in its body what it removes.
+            let put = line.starts_with("PUT ") && line.contains(&prefix);
+            let this = (put || line.starts_with("POST /lake?delete"))
                 && self.request.iter().all(|part| line.contains(part));
             if !this || seen.fetch_add(1, Ordering::SeqCst) + 1 != self.nth {
                 return Fate::Passed;

@@ -27,6 +27,7 @@ mod leases;
 mod limits;
 mod load_http;
 mod loads;
+mod maintenance;
 mod metrics;
 mod model;
 mod once;

@@ -112,6 +112,11 @@ fn all() -> Metrics {
     metrics.audit_failed();
     metrics.promotion("succeeded");
     metrics.table_promoted("t", "append", Duration::from_millis(1));
+    let maintained = stedi_openapi::MaintainedTable {
+        checkpoint: Some(1),
+        ..stedi_openapi::MaintainedTable::queued("t")
+    };
+    metrics.maintained(&maintained, elapsed);
     metrics.table_cache_hit();
     metrics.table_cache_miss();
     metrics.usage(Usage { memory: 1, memory_limit: 1, spill: 1, spill_limit: 1 });

@@ -12,6 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use stedi_server::app::App;
 use stedi_server::config::PipelineConfig;
 
+use crate::maintenance::{eager, maintain};
 use crate::support::{TestLake, author, seed, sized};
 
 /// What may happen.
@@ -29,6 +30,8 @@ enum Event {
     Promote,
     /// One table is.
     PromoteOne(usize),
+    /// All tables are maintained, and nothing is kept for longer than it must be.
+    Maintain,
     /// The server starts anew.
     Restart,
 }
@@ -51,6 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Again),
         5 => Just(Event::Promote),
         1 => any::<usize>().prop_map(Event::PromoteOne),
+        2 => Just(Event::Maintain),
         1 => Just(Event::Restart),
     ]
 }
@@ -126,6 +130,9 @@ impl Model {
                 let run = promotion.promote(table, &author(), &Default::default()).await.unwrap();
                 *self.modes.entry(run.mode.name()).or_default() += 1;
             }
+            Event::Maintain => {
+                maintain(&self.lake.app, &[]).await;
+            }
             Event::Restart => self.lake.app = App::open(&self.lake.config).await.unwrap(),
         }
     }
@@ -183,7 +190,9 @@ impl Model {
 
 async fn live(readings: &str, events: Vec<Event>) -> BTreeMap<&'static str, u64> {
     let options = BTreeMap::from([("readings".to_owned(), readings.to_owned())]);
-    let lake = TestLake::with(PipelineConfig { dir: None, options }).await.unwrap();
+    let mut lake = TestLake::with(PipelineConfig { dir: None, options }).await.unwrap();
+    lake.config.maintenance = eager();
+    lake.app = App::open(&lake.config).await.unwrap();
     let mut model = Model {
         lake,
         ledger: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod history;
 mod load;
+mod maintain;
 mod promote;
 mod ready;
 mod show;
@@ -41,6 +42,8 @@ enum Command {
     History(history::History),
     /// Loads JSON records from files into a landing table.
     Load(load::Load),
+    /// Compacts tables, writes checkpoints, and removes what nobody needs any more.
+    Maintain(maintain::Maintain),
     /// Brings derived tables up to date, and shows how far it is.
     Promote(promote::Promote),
     /// Waits until the server and its lake answer.
@@ -75,6 +78,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::History(history) => history.run(&server, cli.format).await,
             Command::Load(load) => load.run(&server, cli.format).await,
+            Command::Maintain(maintain) => maintain.run(&server, cli.format).await,
             Command::Promote(promote) => promote.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,

@@ -9,6 +9,7 @@ use crate::auth::AuthError;
 use crate::edge::problem;
 use crate::landing::LandingError;
 use crate::ledger::audit::AuditError;
+use crate::maintenance::MaintenanceError;
 use crate::promotion::PromotionError;
 use crate::query::{QueryError, StatementError};
 
@@ -57,6 +58,9 @@ pub(super) enum ApiError {
     /// A load.
     #[error(transparent)]
     Landing(#[from] LandingError),
+    /// Maintenance.
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -86,6 +90,7 @@ impl ApiError {
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
             Self::Query(error) => error.code(),
             Self::Promotion(error) => error.code(),
+            Self::Maintenance(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound

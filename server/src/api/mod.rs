@@ -16,6 +16,7 @@ mod imports;
 mod landing;
 mod limits;
 mod linger;
+mod maintenance;
 mod metrics;
 mod moment;
 mod origin;

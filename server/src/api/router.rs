@@ -21,8 +21,8 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    audit, denied, docs, document, health, history, imports, landing, limits, metrics, promotions,
-    query_code, sql, statements, tables,
+    audit, denied, docs, document, health, history, imports, landing, limits, maintenance, metrics,
+    promotions, query_code, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -31,6 +31,7 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/landing/{table}", body: true, time: true },
     OwnLimits { route: "/v1/sql", body: true, time: true },
     OwnLimits { route: "/v1/statements", body: true, time: true },
+    OwnLimits { route: "/v1/maintenance", body: false, time: true },
     OwnLimits { route: "/v1/promotions", body: false, time: true },
     OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/landing/{table}/imports", body: false, time: true },
@@ -64,6 +65,11 @@ const IMPORT: [Code; 5] = [
 const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
 const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
 
+/// What an order of a maintenance can answer besides.
+const MAINTAIN: [Code; 4] =
+    [Code::TableNotFound, Code::UnsupportedMediaType, Code::KeyReused, Code::Busy];
+const CANCEL_MAINTENANCE: [Code; 2] = [Code::MaintenanceNotFound, Code::AuditUnavailable];
+
 fn routes() -> Routes {
     Routes::new()
         .open(routes!(health::alive), &[])
@@ -86,6 +92,9 @@ fn routes() -> Routes {
         .signed_in(&LOADERS, routes!(imports::one), &[Code::ImportNotFound])
         .signed_in(&LOADERS, routes!(imports::progress), &[Code::ImportNotFound])
         .signed_in(&LOADERS, routes!(imports::cancel), &[Code::ImportNotFound])
+        .signed_in(&[], routes!(maintenance::ask), &MAINTAIN)
+        .signed_in(&[], routes!(maintenance::one), &[Code::MaintenanceNotFound])
+        .signed_in(&[], routes!(maintenance::cancel), &CANCEL_MAINTENANCE)
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
         .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])

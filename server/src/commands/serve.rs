@@ -92,6 +92,7 @@ impl Listening {
         let audit = state.app.audit.clone();
         let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
         let (promotions, imports) = (state.app.promotions.clone(), state.app.imports.clone());
+        let maintenance = state.app.maintenance.clone();
         let signal = async {
             told.told().await;
             tracing::info!("stopping");
@@ -99,11 +100,14 @@ impl Listening {
             query.stop();
             promotions.stop();
             imports.stop();
+            maintenance.stop();
         };
         let promoting = async {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
             tokio::join!(promotions.keep_working(), imports.keep_working(), schedule, loads)
         };
+        let maintaining =
+            async { tokio::join!(maintenance.keep_working(), maintenance.keep_schedule()) };
         let sweeping = async {
             while !stop.is_cancelled() {
                 let (keys, old) = (state.app.landing.sweep(), imports.sweep());
@@ -113,7 +117,8 @@ impl Listening {
                 let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
             }
         };
-        tokio::join!(service, metrics, signal, statements.keep_sweeping(), promoting, sweeping);
+        let kept = statements.keep_sweeping();
+        tokio::join!(service, metrics, signal, kept, promoting, sweeping, maintaining);
         // What this server ran by itself is left to others, or to its next start.
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");

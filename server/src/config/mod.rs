@@ -10,6 +10,7 @@ mod lake;
 mod landing;
 mod limits;
 mod log;
+mod maintenance;
 mod memory;
 mod metrics;
 mod pipeline;
@@ -29,6 +30,7 @@ pub use lake::LakeConfig;
 pub use landing::LandingConfig;
 pub use limits::{LimitsConfig, RoleLimitsConfig};
 pub use log::{LogConfig, LogFormat};
+pub use maintenance::MaintenanceConfig;
 pub use memory::MemoryConfig;
 pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
@@ -51,6 +53,8 @@ pub struct Config {
     pub landing: LandingConfig,
     /// When promotions run, and how they are kept.
     pub promotion: PromotionConfig,
+    /// How tables are kept quick and small.
+    pub maintenance: MaintenanceConfig,
     /// What plans may use.
     pub memory: MemoryConfig,
     /// How tables are read.
@@ -80,6 +84,7 @@ impl Default for Config {
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
             promotion: PromotionConfig::default(),
+            maintenance: MaintenanceConfig::default(),
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),
             limits: LimitsConfig::default(),
@@ -132,6 +137,7 @@ impl Config {
         config.log.format = overrides.log_format.unwrap_or(config.log.format);
         config.log.filter = overrides.log_filter.or(config.log.filter);
         config.http.check()?;
+        config.maintenance.check()?;
         Ok(config)
     }
 

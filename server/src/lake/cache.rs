@@ -134,6 +134,9 @@ impl Lake {
     }
 
     /// A table of `folder` as it was at a version that is not newer than `newest`.
+    ///
+    /// # Errors
+    /// Also if the log does not lead back so far any more.
     pub async fn past(
         &self,
         folder: &str,
@@ -144,7 +147,10 @@ impl Lake {
             return Ok(newest.clone());
         }
         let key = format!("{folder}/{}", newest.name());
-        if let Some(table) = self.cache.past(&key, version) {
+        // Behind a cleanup of the log the files of a version that is known may be gone, too.
+        if let Some(table) = self.cache.past(&key, version)
+            && newest.has_commit(version).await?
+        {
             self.metrics.table_cache_hit();
             return Ok(table);
         }

@@ -1,6 +1,8 @@
 //! What happened to a table's rows between two of its versions, as files: the change data feed
 //! (Delta protocol, "Change Data Files").
 
+use std::collections::BTreeSet;
+
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::object_store::path::Path;
 use futures::{StreamExt, TryStreamExt};
@@ -38,7 +40,7 @@ impl Changes {
 pub enum Untold {
     /// Log cleanup has removed commits.
     LogRemoved,
-    /// A file that held rows which went is not there any more.
+    /// A file that held rows which came or went is not there any more.
     FileRemoved,
     /// The table's columns changed.
     OtherColumns,
@@ -51,7 +53,7 @@ impl Untold {
     pub fn reason(self) -> &'static str {
         match self {
             Untold::LogRemoved => "commits are not in the log any more",
-            Untold::FileRemoved => "files of removed rows are not there any more",
+            Untold::FileRemoved => "files of changed rows are not there any more",
             Untold::OtherColumns => "columns changed",
             Untold::Older => "the table was made anew",
         }
@@ -118,8 +120,12 @@ impl Table {
                 false => gone.extend(commit.cdc),
             }
         }
+        // What came may have gone since, or be in other files now.
+        let live = self.files()?;
+        let live: BTreeSet<&str> = live.names().collect();
+        let came = inserted.iter().filter(|file| !live.contains(file.name.as_str()));
         let store = self.delta.object_store();
-        for file in &gone {
+        for file in gone.iter().chain(came) {
             match store.head(&Path::from(file.name.as_str())).await {
                 Ok(_) => {}
                 Err(deltalake::ObjectStoreError::NotFound { .. }) => {
@@ -158,20 +164,9 @@ impl Table {
 
     /// What a commit says about rows; `None` if it is not in the log any more.
     async fn commit(&self, version: u64) -> Result<Option<Commit>, LakeError> {
-        let failed = LakeError::table(&self.name);
-        let log = self.delta.log_store();
-        let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else {
-            return Ok(None);
-        };
+        let Some(actions) = self.actions(version).await? else { return Ok(None) };
         let mut commit = Commit::default();
-        for action in serde_json::Deserializer::from_slice(&bytes).into_iter::<Action>() {
-            let action = action.map_err(|json_err| {
-                failed(deltalake::DeltaTableError::InvalidJsonLog {
-                    json_err,
-                    line: format!("commit {version}"),
-                    version,
-                })
-            })?;
+        for action in actions {
             let changed = |file: Option<File>| file.filter(|file| file.data_change);
             commit.adds.extend(changed(action.add).map(DataFile::from));
             commit.removes.extend(changed(action.remove).map(DataFile::from));
@@ -179,6 +174,32 @@ impl Table {
             commit.schemas.extend(action.meta_data.map(|metadata| metadata.schema_string));
         }
         Ok(Some(commit))
+    }
+
+    /// The files that tell what rows a commit changed, and, with `all`, every other one that it
+    /// names. None if it is not in the log any more.
+    pub(super) async fn named_by(&self, version: u64, all: bool) -> Result<Vec<String>, LakeError> {
+        let actions = self.actions(version).await?.unwrap_or_default().into_iter();
+        let files = actions.flat_map(|action| {
+            let moved = [action.add, action.remove].into_iter().flatten();
+            let moved = moved.filter(|file| all || file.data_change);
+            moved.chain(action.cdc).collect::<Vec<_>>()
+        });
+        Ok(files.map(|file| file.path).collect())
+    }
+
+    async fn actions(&self, version: u64) -> Result<Option<Vec<Action>>, LakeError> {
+        let failed = LakeError::table(&self.name);
+        let log = self.delta.log_store();
+        let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let actions = serde_json::Deserializer::from_slice(&bytes).into_iter();
+        let actions = actions.collect::<Result<Vec<Action>, _>>().map_err(|json_err| {
+            let line = format!("commit {version}");
+            failed(deltalake::DeltaTableError::InvalidJsonLog { json_err, line, version })
+        })?;
+        Ok(Some(actions))
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::LakeError;
 use super::files::DataFiles;
 use super::store::Lake;
 use super::table::{Columns, Table};
-use super::write::Written;
+use super::write::{FILE_BYTES, Written};
 
 /// How often an append is tried again behind the commits of others.
 const APPEND_RETRIES: usize = 50;
@@ -28,6 +28,9 @@ pub enum Mode {
     Overwrite,
     /// Replaces those of some files, or none. Never rebased either.
     Replace(Replaced),
+    /// Keeps them; they are in new files in the place of these. Never rebased either: delta-rs takes
+    /// two compactions of the same files for compatible, and every row would be there twice.
+    Compact(DataFiles),
 }
 
 /// What takes the place of what.
@@ -135,7 +138,7 @@ async fn holds(table: &Table, txns: &[(String, i64)]) -> Result<bool, LakeError>
 
 async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableError> {
     let state = table.delta.snapshot()?;
-    let Removed { save_mode, retries, mut actions, files, rows, inserted } =
+    let Removed { operation, retries, mut actions, files, rows, inserted } =
         removed(table, change.mode)?;
     actions.extend(table.metadata_for(change.columns.as_ref())?.map(Action::Metadata));
     let mut stedi = change.info;
@@ -168,7 +171,6 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
         .with_metadata(info)
         .with_application_transactions(txns.collect());
     actions.extend(change.written.adds.into_iter().map(Action::Add));
-    let operation = DeltaOperation::Write { mode: save_mode, partition_by: None, predicate: None };
     let commit = CommitBuilder::from(properties)
         .with_actions(actions)
         .build(Some(state.snapshot()), table.delta.log_store(), operation)
@@ -180,7 +182,7 @@ async fn try_commit(table: &Table, change: Change) -> Result<Table, DeltaTableEr
 
 /// What a change takes away.
 struct Removed {
-    save_mode: SaveMode,
+    operation: DeltaOperation,
     retries: usize,
     actions: Vec<Action>,
     files: usize,
@@ -190,38 +192,53 @@ struct Removed {
 }
 
 fn removed(table: &Table, mode: Mode) -> Result<Removed, DeltaTableError> {
+    let write = |mode| DeltaOperation::Write { mode, partition_by: None, predicate: None };
     let nothing = Removed {
-        save_mode: SaveMode::Append,
+        operation: write(SaveMode::Append),
         retries: 0,
         actions: Vec::new(),
         files: 0,
         rows: 0,
         inserted: None,
     };
-    let state = table.delta.snapshot()?;
+    let live = table.delta.snapshot()?.log_data();
     match mode {
         Mode::Append => Ok(Removed { retries: APPEND_RETRIES, ..nothing }),
         Mode::Overwrite => {
-            let live = state.log_data();
             let rows = live.iter().map(|file| file.num_records().unwrap_or_default() as u64).sum();
             let actions: Vec<_> =
                 live.iter().map(|file| Action::Remove(file.remove_action(true))).collect();
-            let (save_mode, files) = (SaveMode::Overwrite, actions.len());
-            Ok(Removed { save_mode, actions, files, rows, ..nothing })
+            let (operation, files) = (write(SaveMode::Overwrite), actions.len());
+            Ok(Removed { operation, actions, files, rows, ..nothing })
         }
         Mode::Replace(Replaced { files, changes, rows_inserted, rows_deleted }) => {
-            let names: BTreeSet<&str> = files.iter().flat_map(DataFiles::names).collect();
-            let live = state.log_data();
-            let live = live.iter().filter(|file| names.contains(file.path().as_ref()));
-            let mut actions: Vec<_> =
-                live.map(|file| Action::Remove(file.remove_action(true))).collect();
+            let mut actions = removes(table, &files, true)?;
             let files = actions.len();
             actions.extend(changes.adds.into_iter().map(|add| Action::Cdc(change_data(add))));
-            let save_mode = if files > 0 { SaveMode::Overwrite } else { SaveMode::Append };
-            let inserted = Some(rows_inserted);
-            Ok(Removed { save_mode, actions, files, rows: rows_deleted, inserted, ..nothing })
+            let mode = if files > 0 { SaveMode::Overwrite } else { SaveMode::Append };
+            let (operation, inserted) = (write(mode), Some(rows_inserted));
+            Ok(Removed { operation, actions, files, rows: rows_deleted, inserted, ..nothing })
+        }
+        Mode::Compact(files) => {
+            let actions = removes(table, &[files], false)?;
+            let files = actions.len();
+            let target_size = i64::try_from(FILE_BYTES).unwrap_or(i64::MAX);
+            let operation = DeltaOperation::Optimize { predicate: None, target_size };
+            Ok(Removed { operation, actions, files, inserted: Some(0), ..nothing })
         }
     }
+}
+
+/// What takes files away that are there.
+fn removes(
+    table: &Table,
+    files: &[DataFiles],
+    data_change: bool,
+) -> Result<Vec<Action>, DeltaTableError> {
+    let names: BTreeSet<&str> = files.iter().flat_map(DataFiles::names).collect();
+    let live = table.delta.snapshot()?.log_data();
+    let live = live.iter().filter(|file| names.contains(file.path().as_ref()));
+    Ok(live.map(|file| Action::Remove(file.remove_action(data_change))).collect())
 }
 
 /// A written file as change data.
@@ -239,6 +256,8 @@ fn conflict(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::VersionAlreadyExists(_)
+            // A commit that others made meanwhile is not in the log any more.
+            | DeltaTableError::InvalidVersion(_)
             | DeltaTableError::Transaction {
                 source: TransactionError::CommitConflict(_)
                     | TransactionError::MaxCommitAttempts(_)

@@ -36,6 +36,16 @@ pub enum LakeError {
         /// The table.
         table: String,
     },
+    /// Files that were rewritten do not hold as many rows as they should; nothing was committed.
+    #[error("table {table}: {found} of {expected} rows were rewritten")]
+    Rows {
+        /// The table.
+        table: String,
+        /// Rows that the log says there are.
+        expected: u64,
+        /// Rows that were written.
+        found: u64,
+    },
     /// Somebody stopped it; nothing was committed.
     #[error("cancelled")]
     Cancelled,

@@ -72,10 +72,28 @@ struct FileStats {
     null_count: Map<String, Value>,
 }
 
+/// A value that bounds those of a column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Bound {
+    Whole(i64),
+    Text(String),
+}
+
 impl DataFile {
     /// Rows; 0 where the log does not say.
     pub(super) fn rows(&self) -> u64 {
         self.parsed().num_records.unwrap_or_default()
+    }
+
+    /// The least and the greatest value of a column; `None` where the log does not say.
+    pub(super) fn bounds(&self, column: &str) -> Option<(Bound, Bound)> {
+        let stats = self.parsed();
+        let bound = |values: &Map<String, Value>| match values.get(column)? {
+            Value::String(text) => Some(Bound::Text(text.clone())),
+            Value::Number(number) => number.as_i64().map(Bound::Whole),
+            _ => None,
+        };
+        Some((bound(&stats.min_values)?, bound(&stats.max_values)?))
     }
 
     fn parsed(&self) -> FileStats {
@@ -127,6 +145,16 @@ impl DataFiles {
     /// Rows in all of them, as far as the log says.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(DataFile::rows).sum()
+    }
+
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// The files.
+    pub(super) fn into_inner(self) -> Vec<DataFile> {
+        self.files
     }
 
     /// How many there are.

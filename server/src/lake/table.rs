@@ -21,6 +21,9 @@ use super::error::LakeError;
 use super::store::Lake;
 use super::versions::CommitTime;
 
+/// The table property that names the columns with statistics.
+const INDEXED: &str = "delta.dataSkippingStatsColumns";
+
 /// The columns of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
@@ -48,7 +51,7 @@ impl Columns {
             .collect();
         [
             ("delta.enableChangeDataFeed", "true".to_owned()),
-            ("delta.dataSkippingStatsColumns", indexed.join(",")),
+            (INDEXED, indexed.join(",")),
             // Both are maintenance's to do, one table at a time.
             ("delta.enableExpiredLogCleanup", "false".to_owned()),
         ]
@@ -145,6 +148,18 @@ impl Lake {
         }
     }
 
+    /// Opens a version of `folder/name` from the store, with nothing of what is known of it.
+    pub(super) async fn table_at(
+        &self,
+        folder: &str,
+        name: &str,
+        version: u64,
+    ) -> Result<Table, LakeError> {
+        let mut delta = self.unloaded(folder, name)?;
+        delta.load_version(version).await.map_err(LakeError::table(name))?;
+        Ok(Table::new(name, delta))
+    }
+
     fn unloaded(&self, folder: &str, name: &str) -> Result<DeltaTable, LakeError> {
         let url = self.location.folder(&format!("{folder}/{name}"))?;
         DeltaTableBuilder::from_url(url.clone())
@@ -180,6 +195,21 @@ impl Table {
     /// The Delta version that this is.
     pub fn version(&self) -> u64 {
         self.delta.version().unwrap_or_default()
+    }
+
+    /// The columns, as this version stores them. Those that the log does not name as having
+    /// statistics have none.
+    pub(super) fn columns(&self) -> Result<Columns, LakeError> {
+        let state = self.delta.snapshot().map_err(LakeError::table(&self.name))?;
+        let indexed = state.metadata().configuration().get(INDEXED);
+        let indexed: BTreeSet<&str> =
+            indexed.map(|text| text.split(',').collect()).unwrap_or_default();
+        let schema = self.schema()?;
+        let names = schema.fields().iter().map(|field| field.name());
+        let without = names.filter(|name| !indexed.contains(name.as_str()));
+        let (without_statistics, txn_retention) =
+            (without.cloned().collect(), self.txn_retention()?);
+        Ok(Columns { without_statistics, txn_retention, schema })
     }
 
     /// Columns and types.
@@ -249,8 +279,18 @@ impl Table {
     /// "Transaction Identifiers").
     pub async fn txn(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
         let failed = LakeError::table(&self.name);
-        let state = self.delta.snapshot().map_err(failed)?;
-        state.transaction_version(self.delta.log_store().as_ref(), app_id).await.map_err(failed)
+        match txn(&self.delta, app_id).await {
+            Ok(version) => Ok(version),
+            // Commits that it was opened with may have been removed behind a checkpoint since then.
+            Err(error) => {
+                let mut delta = self.delta.clone();
+                delta.state = None;
+                match delta.load_version(self.version()).await {
+                    Ok(()) => txn(&delta, app_id).await.map_err(failed),
+                    Err(_) => Err(failed(error)),
+                }
+            }
+        }
     }
 
     /// The versions that the `txn` actions of the log hold for application ids. One commit has
@@ -287,6 +327,10 @@ impl Table {
         session.register_table(name, provider).map_err(LakeError::plan(&self.name))?;
         Ok(())
     }
+}
+
+async fn txn(delta: &DeltaTable, app_id: &str) -> Result<Option<i64>, DeltaTableError> {
+    delta.snapshot()?.transaction_version(delta.log_store().as_ref(), app_id).await
 }
 
 fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {

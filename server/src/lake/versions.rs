@@ -1,10 +1,10 @@
 //! Which versions a table has, and since when.
 
-use deltalake::logstore::object_store::ObjectStore;
+use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::object_store::path::Path;
-use futures::TryStreamExt;
 
 use super::error::LakeError;
+use super::log_files::LOG_FOLDER;
 use super::table::Table;
 
 /// A commit that is in the log.
@@ -20,22 +20,26 @@ pub struct CommitTime {
 impl Table {
     /// The commits whose files are in the log, oldest first: one listing.
     pub async fn commits(&self) -> Result<Vec<CommitTime>, LakeError> {
-        let failed = |error| LakeError::table(&self.name)(deltalake::DeltaTableError::from(error));
-        let store = self.delta.object_store();
-        let mut files = store.list(Some(&Path::from("_delta_log")));
-        let mut commits = Vec::new();
-        while let Some(file) = files.try_next().await.map_err(failed)? {
-            let digits = file.location.filename().and_then(|name| name.strip_suffix(".json"));
-            if let Some(version) = digits.and_then(|digits| digits.parse().ok()) {
-                commits.push(CommitTime { version, millis: file.last_modified.timestamp_millis() });
-            }
+        let commits = self.log_files().await?.commits.into_iter();
+        Ok(commits.map(|(version, millis)| CommitTime { version, millis }).collect())
+    }
+
+    /// The commits of the versions that can be read, oldest first: one listing. Behind a cleanup of
+    /// the log that was cut short there may be older ones, from which nothing can be made.
+    pub async fn readable(&self) -> Result<Vec<CommitTime>, LakeError> {
+        let log = self.log_files().await?;
+        let oldest = log.oldest().unwrap_or(u64::MAX);
+        let commits = log.commits.range(oldest..);
+        Ok(commits.map(|(&version, &millis)| CommitTime { version, millis }).collect())
+    }
+
+    /// Whether the log still has the commit that made a version.
+    pub(super) async fn has_commit(&self, version: u64) -> Result<bool, LakeError> {
+        let commit = Path::from(format!("{LOG_FOLDER}/{version:020}.json"));
+        match self.delta.object_store().head(&commit).await {
+            Ok(_) => Ok(true),
+            Err(deltalake::ObjectStoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(LakeError::table(&self.name)(error.into())),
         }
-        commits.sort_unstable_by_key(|commit| commit.version);
-        let mut latest = i64::MIN;
-        for commit in &mut commits {
-            latest = latest.max(commit.millis);
-            commit.millis = latest;
-        }
-        Ok(commits)
     }
 }

@@ -13,8 +13,10 @@ use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::logical_expr::LogicalPlan;
 use deltalake::datafusion::physical_expr::expressions::col;
 use deltalake::datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
+use deltalake::datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use deltalake::datafusion::physical_plan::repartition::RepartitionExec;
 use deltalake::datafusion::physical_plan::sorts::sort::SortExec;
+use deltalake::datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use deltalake::datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned,
 };
@@ -40,7 +42,7 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 /// Bytes after which a new file is begun. The writer of delta-rs lets up to 32 such files wait for a
 /// slow store, so this bounds memory too.
-const FILE_BYTES: u64 = 32 * 1024 * 1024;
+pub(super) const FILE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The folder of a table that holds its change data (Delta protocol, "Change Data Files").
 pub(super) const CHANGE_FOLDER: &str = "_change_data";
@@ -169,6 +171,38 @@ pub async fn write_all(
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
     let plan = watch.stop_when().stops(plan).map_err(failed)?;
     let plan = clustered(plan, clustered_by).map_err(failed)?;
+    write_plan(session, plan, table, columns, watch).await
+}
+
+/// Runs a plan and writes its rows in order, into as few files as they fit in.
+pub(super) async fn write_sorted(
+    session: &SessionContext,
+    plan: LogicalPlan,
+    table: &Table,
+    columns: &Columns,
+    by: &[&str],
+    watch: &Arc<Watch>,
+) -> Result<Written, LakeError> {
+    let failed = LakeError::plan(table.name());
+    let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+    let plan: Arc<dyn ExecutionPlan> = match order(&plan, by).map_err(failed)? {
+        None => Arc::new(CoalescePartitionsExec::new(plan)),
+        Some(order) => {
+            let sorted = SortExec::new(order.clone(), plan).with_preserve_partitioning(true);
+            Arc::new(SortPreservingMergeExec::new(order, Arc::new(sorted)))
+        }
+    };
+    write_plan(session, plan, table, columns, watch).await
+}
+
+async fn write_plan(
+    session: &SessionContext,
+    plan: Arc<dyn ExecutionPlan>,
+    table: &Table,
+    columns: &Columns,
+    watch: &Arc<Watch>,
+) -> Result<Written, LakeError> {
+    let failed = LakeError::plan(table.name());
     let streams = execute_stream_partitioned(plan, session.task_ctx()).map_err(failed)?;
     let mut writers = JoinSet::new();
     for stream in streams {
@@ -203,18 +237,27 @@ fn clustered(
     plan: Arc<dyn ExecutionPlan>,
     columns: &[&str],
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let schema = plan.schema();
-    let by = columns.iter().map(|column| col(column, &schema)).collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = by.first().cloned() else { return Ok(plan) };
+    let Some(order) = order(&plan, columns)? else { return Ok(plan) };
     let partitions = plan.output_partitioning().partition_count();
+    let first = Arc::clone(&order.first().expr);
     let plan: Arc<dyn ExecutionPlan> = match partitions {
         1 => plan,
         _ => Arc::new(RepartitionExec::try_new(plan, Partitioning::Hash(vec![first], partitions))?),
     };
-    let order =
-        by.into_iter().map(|expr| PhysicalSortExpr { expr, options: SortOptions::default() });
-    let Some(order) = LexOrdering::new(order) else { return Ok(plan) };
     Ok(Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true)))
+}
+
+/// The order by columns of a plan; `None` by none.
+fn order(
+    plan: &Arc<dyn ExecutionPlan>,
+    columns: &[&str],
+) -> Result<Option<LexOrdering>, DataFusionError> {
+    let schema = plan.schema();
+    let by = columns.iter().map(|column| {
+        let options = SortOptions::default();
+        Ok(PhysicalSortExpr { expr: col(column, &schema)?, options })
+    });
+    Ok(LexOrdering::new(by.collect::<Result<Vec<_>, DataFusionError>>()?))
 }
 
 async fn write_stream(

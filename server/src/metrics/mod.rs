@@ -3,6 +3,7 @@
 mod edge;
 mod family;
 mod lake;
+mod maintenance;
 mod statement;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use edge::EdgeFamilies;
 use family::Book;
 use lake::LakeFamilies;
+use maintenance::MaintenanceFamilies;
 use statement::StatementFamilies;
 
 pub use edge::Request;
@@ -33,6 +35,7 @@ struct Families {
     edge: EdgeFamilies,
     statement: StatementFamilies,
     lake: LakeFamilies,
+    maintenance: MaintenanceFamilies,
 }
 
 impl Default for Metrics {
@@ -48,7 +51,8 @@ impl Metrics {
         let edge = EdgeFamilies::register(&mut book);
         let statement = StatementFamilies::register(&mut book);
         let lake = LakeFamilies::register(&mut book);
-        Self { families: Arc::new(Families { book, edge, statement, lake }) }
+        let maintenance = MaintenanceFamilies::register(&mut book);
+        Self { families: Arc::new(Families { book, edge, statement, lake, maintenance }) }
     }
 
     /// All of them in the text format of OpenMetrics.

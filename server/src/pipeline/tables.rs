@@ -19,22 +19,29 @@ pub struct Declared {
     pub columns: Vec<Column>,
     /// The tables that it is derived from.
     pub sources: Vec<String>,
+    /// The columns that its rows are sorted by in each file: what they are looked for by.
+    pub clustered_by: Vec<String>,
 }
 
 impl Pipeline {
     /// All tables: sources, each followed by its rejects, then derived ones in dependency order.
     pub fn tables(&self) -> Vec<Declared> {
-        let landing = |name: String, description: Option<String>, columns| Declared {
-            name,
-            description,
-            zone: Zone::Landing,
-            columns,
-            sources: Vec::new(),
-        };
+        let landing =
+            |name: String, description: Option<String>, columns, by: Vec<&str>| Declared {
+                name,
+                description,
+                zone: Zone::Landing,
+                columns,
+                sources: Vec::new(),
+                clustered_by: owned(by),
+            };
         let sources = self.sources.iter().flat_map(|source| {
-            let rows = landing(source.name.clone(), source.description.clone(), source.columns());
-            let rejected = format!("records of {} that could not be used", source.name);
-            [rows, landing(source.rejected(), Some(rejected), Source::rejected_columns())]
+            let (name, description) = (source.name.clone(), source.description.clone());
+            let rows = landing(name, description, source.columns(), source.clustered_by());
+            let description = Some(format!("records of {} that could not be used", source.name));
+            let columns = Source::rejected_columns();
+            let by = vec![SUBJECT_ID, LOAD_SEQUENCE];
+            [rows, landing(source.rejected(), description, columns, by)]
         });
         let derived = self.derived.iter().map(|table| Declared {
             name: table.name.clone(),
@@ -42,12 +49,25 @@ impl Pipeline {
             zone: table.zone,
             columns: table.columns.clone(),
             sources: table.sources.clone(),
+            clustered_by: owned(table.clustered_by()),
         });
         sources.chain(derived).collect()
     }
 }
 
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
 impl Source {
+    /// The columns that a landing table's rows are sorted by: whose they are, of which device, when.
+    fn clustered_by(&self) -> Vec<&str> {
+        let subject = self.subject.as_ref().map(|_| SUBJECT_ID);
+        let device = self.device.as_deref();
+        let recorded = self.recorded.first().map(String::as_str);
+        [subject, device, recorded].into_iter().flatten().collect()
+    }
+
     /// The columns of the table that keeps rejected records: whose it is where that could be read,
     /// with which load it came, from which file and line, why it was rejected, and its text.
     pub fn rejected_columns() -> Vec<Column> {

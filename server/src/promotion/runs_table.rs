@@ -44,6 +44,7 @@ pub fn declared() -> Declared {
         zone: Zone::System,
         columns,
         sources: Vec::new(),
+        clustered_by: vec!["created".to_owned()],
     }
 }
 

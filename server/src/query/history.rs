@@ -20,7 +20,7 @@ pub struct History {
 /// What one version changed.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// What was done: `create`, `load`, `promote`, or `other`.
+    /// What was done: `create`, `load`, `promote`, `compact`, or `other`.
     pub operation: String,
     /// How a derived table was brought up to date.
     pub mode: Option<String>,

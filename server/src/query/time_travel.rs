@@ -97,7 +97,7 @@ impl Moment {
                 if millis > now {
                     return Err(none(format!("it is {} now", written(now))));
                 }
-                let commits = newest.commits().await?;
+                let commits = newest.readable().await?;
                 let at = commits.partition_point(|commit| commit.millis <= millis);
                 match at.checked_sub(1).and_then(|last| commits.get(last)) {
                     // Somebody may have committed since the newest version was read.
@@ -114,7 +114,8 @@ impl Moment {
             Ok(table) => Ok(table),
             Err(error) => {
                 // The log may have been cleaned up to here.
-                let oldest = newest.commits().await?.first().map_or(0, |commit| commit.version);
+                let readable = newest.readable().await?;
+                let oldest = readable.first().map_or(newest.version(), |commit| commit.version);
                 match version < oldest {
                     true => Err(none(format!("its history begins with version {oldest}"))),
                     false => Err(error.into()),

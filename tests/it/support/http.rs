@@ -25,13 +25,15 @@ impl TestServer {
         let app = Arc::new(App::open(config).await.unwrap());
         let verifier = Arc::new(verifier(config).await.unwrap());
         let (promotions, imports) = (app.promotions.clone(), app.imports.clone());
+        let maintenance = app.maintenance.clone();
         let address = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(address, &config.http, app.metrics.clone()).await.unwrap();
         let url = server.url();
         let service = router(ApiState { app, verifier });
         let task = tokio::spawn(async move {
             let serving = server.serve(service, OWN_LIMITS, std::future::pending());
-            tokio::join!(serving, promotions.keep_working(), imports.keep_working());
+            let (runs, imports) = (promotions.keep_working(), imports.keep_working());
+            tokio::join!(serving, runs, imports, maintenance.keep_working());
         });
         Self { url, config: config.clone(), http: Client::new(), task }
     }

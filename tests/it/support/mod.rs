@@ -23,7 +23,7 @@ pub use keys::{SigningKey, base64url};
 pub use lake::{TestLake, adds_up, author};
 pub use proxy::{Fate, Proxy};
 pub use python::python;
-pub use replay::{replay, replayed_rows};
+pub use replay::{Replayed, replay, replayed_rows};
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;

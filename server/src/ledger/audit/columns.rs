@@ -135,6 +135,7 @@ pub fn declared() -> Declared {
         zone: Zone::System,
         columns: columns.collect(),
         sources: Vec::new(),
+        clustered_by: vec!["at".to_owned()],
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Action {
     Load,
     /// A promotion.
     Promotion,
+    /// Maintenance of tables.
+    Maintenance,
     /// A request that was not let in.
     Denied,
     /// Reading the audit.
@@ -32,12 +34,13 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 7] = [
+    pub const ALL: [Action; 8] = [
         Action::Sql,
         Action::Statement,
         Action::Result,
         Action::Load,
         Action::Promotion,
+        Action::Maintenance,
         Action::Denied,
         Action::Audit,
     ];
@@ -50,6 +53,7 @@ impl Action {
             Action::Result => "result",
             Action::Load => "load",
             Action::Promotion => "promotion",
+            Action::Maintenance => "maintenance",
             Action::Denied => "denied",
             Action::Audit => "audit",
         }

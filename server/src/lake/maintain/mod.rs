@@ -1,0 +1,17 @@
+//! What keeps a table quick and small without changing a row: checkpoints, compaction, cleanup of
+//! the log, removal of files that nothing refers to.
+//!
+//! Each finds out first what is due, and does it then: in between whoever asks can look whether it
+//! is still theirs to do. Nothing here relies on that. Two at once cost work, never rows.
+
+mod checkpoint;
+mod clean;
+mod compact;
+mod drafts;
+mod layout;
+mod unreferenced;
+
+pub use clean::PastLog;
+pub use compact::{Compacted, Rewritten};
+pub use layout::CompactionRules;
+pub use unreferenced::Unreferenced;

@@ -1,0 +1,56 @@
+//! What can go wrong with maintenance.
+
+use stedi_openapi::{Code, Problem};
+
+use crate::lake::LakeError;
+use crate::ledger::LedgerError;
+use crate::ledger::audit::AuditError;
+
+/// A table that is not maintained, or a maintenance that is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintenanceError {
+    /// There is no such table.
+    #[error("there is no table {0}")]
+    UnknownTable(String),
+    /// No tables were named.
+    #[error("no tables are named")]
+    NoTables,
+    /// There is no such maintenance.
+    #[error("there is no maintenance {0}")]
+    Unknown(String),
+    /// As many wait as may wait.
+    #[error("{0} maintenances wait already; try again")]
+    Busy(usize),
+    /// The lake cannot be read or written.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A lease or an order cannot be read or written, or a key was used with another body.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+impl MaintenanceError {
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::UnknownTable(_) => Code::TableNotFound,
+            Self::NoTables => Code::Malformed,
+            Self::Unknown(_) => Code::MaintenanceNotFound,
+            Self::Busy(_) => Code::Busy,
+            Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {
+                Code::Internal
+            }
+            Self::Audit(_) => Code::AuditUnavailable,
+            Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
+            Self::Lake(_) | Self::Ledger(_) => Code::Internal,
+        }
+    }
+
+    /// What whoever asked is told; the log says the rest.
+    pub(super) fn problem(&self) -> Problem {
+        Problem::of(Code::Internal, "the server failed; its log says why")
+    }
+}
