@@ -12,6 +12,7 @@ mod promotions;
 mod sql;
 mod statements;
 mod tables;
+mod work;
 
 pub use audit::{
     AuditBreak, AuditChain, AuditJournalFault, AuditPage, AuditQuery, AuditRecord, AuditReport,
@@ -32,3 +33,4 @@ pub use promotions::{
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};
+pub use work::WorkEvent;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use stedi_openapi::{ImportInfo, ImportPath, ImportRequest, LandingPath};
+use stedi_openapi::{ImportInfo, ImportPath, ImportRequest, LandingPath, WorkEvent};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
@@ -103,7 +103,7 @@ pub(super) async fn one(
     responses((
         status = OK,
         description = "Events with an `ImportInfo` each.",
-        content((String = "text/event-stream")),
+        content((WorkEvent = "text/event-stream")),
     )),
 )]
 pub(super) async fn progress(

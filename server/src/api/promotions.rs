@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{
     PromotionCause, PromotionInfo, PromotionList, PromotionPath, PromotionQuery, PromotionRequest,
+    WorkEvent,
 };
 
 use super::authenticated::Authenticated;
@@ -133,7 +134,7 @@ pub(super) async fn one(
     responses((
         status = OK,
         description = "Events with a `PromotionInfo` each.",
-        content((String = "text/event-stream")),
+        content((WorkEvent = "text/event-stream")),
     )),
 )]
 pub(super) async fn events(
