@@ -71,6 +71,8 @@ pub(super) struct Inner {
     pub work: Notify,
     /// Something was loaded.
     pub loads: Notify,
+    /// A run has ended here.
+    pub ended: Notify,
     pub stop: CancellationToken,
     /// The run that this server is at, and how to cancel it.
     pub here: Mutex<Option<(String, CancellationToken)>>,
@@ -88,6 +90,7 @@ impl Promotions {
             rules,
             work: Notify::new(),
             loads: Notify::new(),
+            ended: Notify::new(),
             stop: CancellationToken::new(),
             here: Mutex::default(),
         }))
@@ -179,11 +182,19 @@ impl Promotions {
         let end = tokio::time::Instant::now() + time;
         let mut pause = Duration::from_millis(10);
         loop {
+            // Before the look, or an end right behind it is not heard of.
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
             let run = self.get(id).await?;
             if run.state.is_final() || tokio::time::Instant::now() + pause > end {
                 return Ok(run);
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = ended => {}
+                // It may end on another server.
+                () = tokio::time::sleep(pause) => {}
+            }
             pause = (pause * 2).min(Duration::from_millis(250));
         }
     }

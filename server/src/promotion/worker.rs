@@ -121,6 +121,7 @@ impl Inner {
         }
         run.finished = Some(Utc::now().timestamp_millis());
         self.shelf.write(id, lease.epoch(), &run).await?;
+        self.ended.notify_waiters();
         tracing::info!(promotion = id, state = run.state.name(), "promotion ended");
         self.lake.metrics().promotion(run.state.name());
         self.settle(&run, &asked).await
