@@ -34,8 +34,9 @@ async fn another_server_finishes_what_a_killed_one_began() {
 async fn a_server_that_stops_leaves_its_run_to_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let one = Site::troubled(folder.path(), "").await;
-    one.load_numbers(120).await;
-    let run = one.ask(&["slow"]).await;
+    // 10^9 triples: longer than anybody waits.
+    one.load_numbers(990).await;
+    let run = one.ask(&["good", "slow"]).await;
     let id = run["id"].as_str().unwrap();
     one.until(id, |run| table(run, "slow")["state"] == "running").await;
     let told = std::time::Instant::now();
@@ -43,8 +44,11 @@ async fn a_server_that_stops_leaves_its_run_to_the_next() {
     assert!(told.elapsed().as_secs() < 10, "{:?}", told.elapsed());
     // The lease was given back: nobody waits for it to run out.
     let next = Site::troubled(folder.path(), "").await;
-    let run = next.ended(id).await;
-    assert_eq!((&run["state"], &run["attempts"]), (&json!("succeeded"), &json!(2)), "{run}");
+    let goes_on = |run: &Value| run["attempts"] == 2 && table(run, "slow")["state"] == "running";
+    let run = next.until(id, goes_on).await;
+    assert_eq!(each(&run, "mode")[0], ("good", "rebuild"), "{run}");
+    next.cancel(id).await;
+    assert_eq!(next.ended(id).await["state"], "cancelled");
 }
 
 /// The rows of two servers' promotions on S3, as a program of its own reads them.
