@@ -6,6 +6,7 @@ mod demo;
 mod maintenance;
 mod promotions;
 mod statements;
+mod takeover;
 
 use std::path::Path;
 use std::process::Command;

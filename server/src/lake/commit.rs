@@ -28,8 +28,10 @@ pub enum Mode {
     Overwrite,
     /// Replaces those of some files, or none. Never rebased either.
     Replace(Replaced),
-    /// Keeps them; they are in new files in the place of these. Never rebased either: delta-rs takes
-    /// two compactions of the same files for compatible, and every row would be there twice.
+    /// Keeps them; they are in new files in the place of these. Never rebased either: of the files
+    /// that others removed delta-rs compares only those with `dataChange`, so but for their common
+    /// `txn` it would take two compactions of the same files for compatible, and every row would be
+    /// there twice.
     Compact(DataFiles),
 }
 

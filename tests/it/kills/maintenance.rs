@@ -6,13 +6,14 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{Step, both, both_of, kill_when_held};
 use crate::maintenance::{customer, maintained, reading};
 use crate::support::{Replayed, Running, SeaweedFs, TestLake, python, replay, sized};
 
 /// The tables that are looked at.
-const TABLES: [&str; 3] =
+pub const TABLES: [&str; 3] =
     ["landing/accelerometer_landing", "landing/customer_landing", "trusted/accelerometer_trusted"];
 /// Threads that kill.
 const AT_ONCE: usize = 3;
@@ -43,12 +44,12 @@ fn later_steps() -> Vec<Step> {
 }
 
 /// A lake in a folder, in many files, and what its tables hold.
-struct Prepared {
-    lake: TestLake,
-    tables: BTreeMap<String, Replayed>,
+pub struct Prepared {
+    pub lake: TestLake,
+    pub tables: BTreeMap<String, Replayed>,
 }
 
-async fn prepared(cut: bool) -> Prepared {
+pub async fn prepared(cut: bool) -> Prepared {
     let lake = TestLake::new().await;
     for n in 0..5 {
         lake.load("customer_landing", customer(&format!("c{n}"), n)).await;
@@ -63,7 +64,7 @@ async fn prepared(cut: bool) -> Prepared {
 }
 
 /// Maintenance of a lake, as a process of its own: this test binary, which does nothing else.
-fn maintenance(root: &str, state: &Path, environment: &[(String, String)]) -> Command {
+pub fn maintenance(root: &str, state: &Path, environment: &[(String, String)]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "maintenance::as_a_process_of_its_own", "--nocapture"])
@@ -110,13 +111,18 @@ async fn killed_at_every_step_of_maintenance() {
     });
 }
 
-fn kill_and_complete(prefix: &str, step: Step, lake: &TestLake, s3: &SeaweedFs) {
-    let direct = s3.environment();
+/// Copies a lake to S3; its root, and a state folder for whoever maintains it there.
+pub fn uploaded(lake: &TestLake, prefix: &str, s3: &SeaweedFs) -> (String, TempDir) {
     let target = format!("lake/{prefix}");
-    python("upload.py", &[lake.root().to_str().unwrap(), &target], &direct);
+    python("upload.py", &[lake.root().to_str().unwrap(), &target], &s3.environment());
     let state = tempfile::tempdir().unwrap();
     std::fs::copy(lake.config.subject_key(), state.path().join("subject.key")).unwrap();
-    let root = format!("s3://{target}");
+    (format!("s3://{target}"), state)
+}
+
+fn kill_and_complete(prefix: &str, step: Step, lake: &TestLake, s3: &SeaweedFs) {
+    let direct = s3.environment();
+    let (root, state) = uploaded(lake, prefix, s3);
     let proxy = step.proxy(&s3.endpoint(), prefix);
     let mut command = maintenance(&root, state.path(), &proxy.through(&direct));
     kill_when_held(&proxy, Running::start(&mut command), step);

@@ -2,6 +2,7 @@
 
 use stedi_server::app::App;
 use stedi_server::config::MaintenanceConfig;
+use stedi_server::ledger::audit::{Action, Draft, End};
 
 use super::{
     actions, all_rows, customer, derived_equal_their_selects, eager, keeper, log_of, maintain,
@@ -124,12 +125,17 @@ async fn a_server_that_knows_the_old_log_goes_on() {
     // It has all tables open, with logs from their beginning.
     let idle = App::open(&lake.config).await.unwrap();
     idle.promotion.run(&author(), |_| {}).await.unwrap();
+    let open = idle.lake.table("trusted", "accelerometer_trusted").await.unwrap().unwrap();
+    let known = open.txn("accelerometer_landing").await.unwrap();
     let keeper = keeper(&lake, MaintenanceConfig { min_files: 1000, ..eager() }).await;
     let before = all_rows(&lake).await;
     let report = maintain(&keeper, &[]).await;
     assert!(report["accelerometer_landing"].commits_removed >= 5, "{report:?}");
     assert!(report["accelerometer_trusted"].commits_removed >= 5, "{report:?}");
     assert_eq!(log_of(&lake, "accelerometer_landing").0.len(), 1);
+    // Who has it open reads what its log says, though those commits are gone.
+    assert_eq!(open.txn("accelerometer_landing").await.unwrap(), known);
+    assert!(known.is_some());
     // No new version: what it knows of the tables is as it was.
     let again = |runs: Vec<stedi_server::promotion::TableRun>| {
         assert!(runs.iter().all(|run| run.mode.name() == "nothing"), "{runs:?}");
@@ -151,6 +157,52 @@ async fn a_server_that_knows_the_old_log_goes_on() {
     let modes: Vec<_> = runs.iter().map(|run| (run.table.as_str(), run.mode.name())).collect();
     assert!(modes.contains(&("accelerometer_trusted", "append")), "{modes:?}");
     derived_equal_their_selects(&lake, "by the idle server").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_far_behind_goes_on() {
+    let lake = TestLake::new().await;
+    in_pieces(&lake).await;
+    let idle = App::open(&lake.config).await.unwrap();
+    idle.promotion.run(&author(), |_| {}).await.unwrap();
+    let keeper = keeper(&lake, eager()).await;
+    // What it knows is not in any log any more.
+    for round in 0..3 {
+        for n in 0..4 {
+            let number = 1000 + 10 * round + n;
+            lake.load("accelerometer_landing", reading(&format!("c{n}"), number)).await;
+            lake.load("customer_landing", customer(&format!("c{n}"), number)).await;
+        }
+        lake.promote().await;
+        maintain(&keeper, &[]).await;
+    }
+    let (commits, _) = log_of(&lake, "accelerometer_landing");
+    assert!(commits[0] > 12, "{commits:?}");
+    let before = all_rows(&lake).await;
+    // It promotes, loads, reads and records as if it had seen it all.
+    let runs = idle.promotion.run(&author(), |_| {}).await.unwrap();
+    assert!(runs.iter().all(|run| run.mode.name() == "nothing"), "{runs:?}");
+    for (table, rows) in &before {
+        let opened = idle.lake.newest(zone(&lake, table), table).await.unwrap().unwrap();
+        assert_eq!(opened.stats().unwrap().rows, rows.len() as u64, "{table}");
+    }
+    let text = reading("c2", 5000);
+    let reader = std::io::Cursor::new(text);
+    let content = stedi_server::landing::Content { name: "t".to_owned(), reader, most: None };
+    let load = idle.landing.load("accelerometer_landing", content, &author(), None).await.unwrap();
+    assert_eq!(load.accepted, 1);
+    let runs = idle.promotion.run(&author(), |_| {}).await.unwrap();
+    let modes: Vec<_> = runs.iter().map(|run| (run.table.as_str(), run.mode.name())).collect();
+    assert!(modes.contains(&("accelerometer_trusted", "append")), "{modes:?}");
+    derived_equal_their_selects(&lake, "by the server that was behind").await;
+    idle.audit.record(Draft::new(Action::Load, "test"), End::ok()).await.unwrap();
+    idle.audit.flush().await.unwrap();
+    assert!(idle.audit.verify().await.unwrap().is_sound());
+}
+
+fn zone(lake: &TestLake, table: &str) -> &'static str {
+    let declared = lake.app.pipeline.tables().into_iter().find(|it| it.name == table);
+    declared.unwrap().zone.name()
 }
 
 #[tokio::test(flavor = "multi_thread")]

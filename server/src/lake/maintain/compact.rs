@@ -89,9 +89,9 @@ impl Rewritten {
 
     /// Commits them, whatever rows others add meanwhile.
     ///
-    /// delta-rs would take two compactions of the same files for compatible, so it must not rebase
-    /// the commit. It is decided anew here: on the newest version it is the same compaction as long
-    /// as all of its files are still there and the columns are the same.
+    /// delta-rs does not look for files that another compaction removed, so it must not rebase the
+    /// commit. It is decided anew here: on the newest version it is the same compaction as long as all
+    /// of its files are still there and the columns are the same.
     ///
     /// # Errors
     /// [`LakeError::Conflict`] if somebody else replaced one of the files. The new ones stay until they
