@@ -136,6 +136,8 @@ async fn a_server_that_knows_the_old_log_goes_on() {
     // Who has it open reads what its log says, though those commits are gone.
     assert_eq!(open.txn("accelerometer_landing").await.unwrap(), known);
     assert!(known.is_some());
+    // This one is looked for to the log's beginning.
+    assert_eq!(open.txn("nothing").await.unwrap(), None);
     // No new version: what it knows of the tables is as it was.
     let again = |runs: Vec<stedi_server::promotion::TableRun>| {
         assert!(runs.iter().all(|run| run.mode.name() == "nothing"), "{runs:?}");
