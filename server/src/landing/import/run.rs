@@ -113,7 +113,6 @@ impl Inner {
                             let error = error.problem();
                             run.failures.push(ImportFailure { file: file.name.clone(), error });
                         }
-                        run.state = WorkState::Failed;
                     }
                 }
             }
