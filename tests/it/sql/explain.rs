@@ -36,7 +36,9 @@ async fn plans_show_no_files() {
             if role == Role::Trainer {
                 assert!(!text.contains("email") && !text.contains("birthday"), "{text}");
             }
-            scans += usize::from(text.contains("files=1"));
+            // How many files there are depends on how many cores wrote them.
+            let named = text.split("files=").skip(1);
+            scans += named.filter(|rest| rest.starts_with(|c| ('1'..='9').contains(&c))).count();
         }
     }
     assert!(scans > 4, "no plan with files was looked at");
