@@ -43,8 +43,14 @@ async fn every_version_says_what_happened() {
     assert_eq!(words(versions, "why"), why);
     assert_eq!(words(versions, "who"), [Some("test"), Some("test"), None]);
     // The source's versions: two files of the fixture, then one more load.
-    assert_eq!(versions[0]["sources"], serde_json::json!({ "customer_landing": 3 }));
-    assert_eq!(versions[1]["sources"], serde_json::json!({ "customer_landing": 2 }));
+    assert_eq!(
+        versions[0]["sources"],
+        serde_json::json!({ "customer_landing": 3, "customer_revocation": 0 })
+    );
+    assert_eq!(
+        versions[1]["sources"],
+        serde_json::json!({ "customer_landing": 2, "customer_revocation": 0 })
+    );
     assert_eq!(versions[2]["sources"], serde_json::json!({}));
     assert_eq!(numbers(versions, "bytes_removed"), [Some(0), Some(0), Some(0)]);
     assert!(versions[1]["bytes_added"].as_u64().unwrap() > 100);

@@ -26,6 +26,8 @@ enum Event {
     Steps(Vec<(u8, i64, u8)>),
     /// The same content as once before.
     Again(usize),
+    /// A customer revokes at a time; with a request of their own, or with one that was sent before.
+    Revoke(u8, i64, Option<usize>),
     /// All tables are brought up to date.
     Promote,
     /// One table is.
@@ -52,6 +54,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => vec(named, 1..8).prop_map(Event::Movements),
         3 => vec(step, 1..8).prop_map(Event::Steps),
         1 => any::<usize>().prop_map(Event::Again),
+        2 => (0..CUSTOMERS, 1..30_i64, option::weighted(0.2, any::<usize>()))
+            .prop_map(|(who, at, again)| Event::Revoke(who, at, again)),
         5 => Just(Event::Promote),
         1 => any::<usize>().prop_map(Event::PromoteOne),
         2 => Just(Event::Maintain),
@@ -102,6 +106,8 @@ const LANDING: [(&str, &str); 3] = [
 
 struct Model {
     lake: TestLake,
+    /// Requests: whose, and up to when no consent of theirs counts.
+    revoked: Vec<(String, i64)>,
     /// The rows of each landing table.
     ledger: BTreeMap<&'static str, Vec<Vec<String>>>,
     /// What was sent.
@@ -122,6 +128,7 @@ impl Model {
                     assert_eq!(result.duplicate, result.received);
                 }
             }
+            Event::Revoke(who, at, again) => self.revoke(who, at, again).await,
             Event::Promote => self.promote().await,
             Event::PromoteOne(which) => {
                 let derived = &self.lake.app.pipeline.derived;
@@ -151,6 +158,43 @@ impl Model {
         }
     }
 
+    async fn revoke(&mut self, who: u8, at: i64, again: Option<usize>) {
+        let email = format!("c{who}@x");
+        if self.lake.subject(&email).await == "NULL" {
+            return;
+        }
+        let again = again.filter(|_| !self.revoked.is_empty());
+        let number = again.map_or(self.revoked.len(), |which| which % self.revoked.len());
+        if number == self.revoked.len() {
+            let records = self.ledger.get("customer_landing").into_iter().flatten();
+            let dates = records.filter(|row| row[0] == email).filter_map(|row| row[3].parse().ok());
+            let until = dates.fold(at, i64::max);
+            self.revoked.push((email.clone(), until));
+        }
+        self.lake.revoke(&[(&format!("r{number}"), &email, at)]).await;
+    }
+
+    /// Whose current record has a consent that they did not revoke, by the ledger alone.
+    fn consenting(&self) -> Vec<Vec<String>> {
+        let mut current = BTreeMap::new();
+        for row in self.ledger.get("customer_landing").into_iter().flatten() {
+            let date: i64 = row[2].parse().unwrap();
+            let consent: i64 = row[3].parse().unwrap_or_default();
+            let known = current.entry(&row[0]).or_insert((date, consent));
+            // Of two of one date the one that arrived last.
+            if date >= known.0 {
+                *known = (date, consent);
+            }
+        }
+        let revoked = |email: &String| {
+            self.revoked.iter().filter(|(whose, _)| whose == email).map(|(_, until)| *until).max()
+        };
+        let consents = |(email, (_, consent)): &(&String, (i64, i64))| {
+            *consent > revoked(email).unwrap_or_default()
+        };
+        current.into_iter().filter(consents).map(|(email, _)| vec![email.clone()]).collect()
+    }
+
     async fn promote(&mut self) {
         for mode in self.lake.promote().await.into_values() {
             *self.modes.entry(mode).or_default() += 1;
@@ -167,6 +211,14 @@ impl Model {
             kept.sort();
             assert_eq!(found, kept, "{table}");
         }
+        let revoked = self.rows("SELECT request, revokedat FROM customer_revocation").await;
+        let kept = self.revoked.iter().enumerate();
+        let kept = kept.map(|(number, (_, until))| vec![format!("r{number}"), until.to_string()]);
+        let mut kept: Vec<_> = kept.collect();
+        kept.sort();
+        assert_eq!(revoked, kept);
+        let consenting = self.rows("SELECT email FROM customer_trusted").await;
+        assert_eq!(consenting, self.consenting());
         for derived in &self.lake.app.pipeline.derived {
             let mut sql = derived.sql.trim().trim_end_matches(';').to_owned();
             for (option, value) in &self.lake.app.pipeline.options {
@@ -195,6 +247,7 @@ async fn live(readings: &str, events: Vec<Event>) -> BTreeMap<&'static str, u64>
     lake.app = App::open(&lake.config).await.unwrap();
     let mut model = Model {
         lake,
+        revoked: Vec::new(),
         ledger: BTreeMap::new(),
         sent: Vec::new(),
         contents: BTreeSet::new(),

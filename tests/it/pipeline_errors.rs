@@ -171,6 +171,55 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_consent_is_named() {
+    let consent = |customers: &str, date: &str, consenting: &str, revocations: &str| {
+        format!(
+            "[consent]\ncustomers = '{customers}'\ndate = '{date}'\nconsenting = '{consenting}'\n\
+             revocations = '{revocations}'\n[[source]]"
+        )
+    };
+    let declaration = DECLARATION
+        .replace("recorded = [\"t\"]", "recorded = [\"t\"]\nsubject = \"e\"")
+        .replace("sources = [\"s\"]\nlinear = [\"s\"]", "sources = [\"s\", \"r\"]")
+        .replacen(
+            "replace_by = \"k\"\ncolumns = [{ name = \"k\", class = \"plain\" }, ",
+            "replace_by = \"subject_id\"\ncolumns = [{ name = \"k\", class = \"plain\" }, \
+             { name = \"subject_id\", class = \"pseudonym\" }, ",
+            1,
+        );
+    let d1 = "SELECT s.k, s.subject_id, s.t FROM s LEFT JOIN r ON r.subject_id = s.subject_id \
+              WHERE s.t > coalesce(r.revokedat, 0) AND $o = 'a'";
+    let with = |consent: String| declaration.replace("[[source]]", &consent);
+    let sound = load(&with(consent("s", "t", "d1", "r")), d1, D2, &[]).await.unwrap();
+    assert_eq!(
+        sound.tables().iter().map(|table| table.name.as_str()).collect::<Vec<_>>(),
+        ["s", "s_rejected", "r", "d1", "d2"]
+    );
+    for (customers, date, consenting, revocations, expected) in [
+        ("x", "t", "d1", "r", "table x: [consent]: customers is not a source"),
+        ("d1", "t", "d1", "r", "table d1: [consent]: customers is not a source"),
+        ("s", "k", "d1", "r", "table s: [consent]: date: it has no column k of type epoch"),
+        ("s", "t", "d2", "r", "table d2: [consent]: consenting is not"),
+        ("s", "t", "s", "r", "table s: [consent]: consenting is not"),
+        ("s", "t", "d1", "d2", "table d2: [consent]: revocations: the name is taken"),
+        ("s", "t", "d1", "s_rejected", "table s_rejected: the name is taken"),
+        ("s", "t", "d1", "R", "table R: [consent]: revocations: must be lower-case"),
+        ("s", "t", "d1", "q", "source r is not a table"),
+    ] {
+        let declaration = with(consent(customers, date, consenting, revocations));
+        let error = load(&declaration, d1, D2, &[]).await.unwrap_err();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    // Who consents must depend on who revoked.
+    let unread = with(consent("s", "t", "d1", "r")).replace("[\"s\", \"r\"]", "[\"s\"]");
+    let error = load(&unread, d1, D2, &[]).await.unwrap_err();
+    assert!(error.contains("table d1: [consent]: it does not read r"), "{error}");
+    // Without the section there is no such table.
+    let error = load(&declaration, d1, D2, &[]).await.unwrap_err();
+    assert!(error.contains("source r is not a table of this pipeline"), "{error}");
+}
+
+#[tokio::test]
 async fn rules_are_checked_against_the_table() {
     for (rule, reason) in [
         ("", "needs one of not_null"),

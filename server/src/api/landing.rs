@@ -82,9 +82,7 @@ pub(super) async fn load(
     body: Body,
 ) -> Result<Json<LoadResult>, ApiError> {
     principal.require(&LOADERS)?;
-    if state.app.pipeline.source(&table).is_none() {
-        return Err(LandingError::UnknownTable(table).into());
-    }
+    state.app.landing.source(&table)?;
     let name = match query.name {
         Some(name) if name.chars().count() > NAME => {
             return Err(ApiError::Malformed(format!("name has more than {NAME} characters")));

@@ -17,6 +17,12 @@ pub enum LandingError {
     /// The pipeline has no such landing table.
     #[error("there is no landing table {0}")]
     UnknownTable(String),
+    /// The server writes it, and nobody else.
+    #[error("nothing is loaded into {0}: the server keeps revocations there")]
+    NotLoaded(String),
+    /// The pipeline does not know of consent.
+    #[error("this pipeline has no revocations")]
+    NoRevocations,
     /// The bytes could not be read.
     #[error("{name}: cannot be read: {source}")]
     Read {
@@ -102,7 +108,8 @@ impl LandingError {
     /// What kind of problem it is.
     pub fn code(&self) -> Code {
         match self {
-            Self::UnknownTable(_) => Code::TableNotFound,
+            Self::UnknownTable(_) | Self::NotLoaded(_) => Code::TableNotFound,
+            Self::NoRevocations => Code::NotFound,
             Self::UnknownImport(_) => Code::ImportNotFound,
             Self::Source(_) => Code::SourceNotAllowed,
             Self::Read { .. } => Code::BodyBroken,

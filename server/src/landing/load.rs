@@ -56,8 +56,8 @@ pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphor
 /// Loads records into the landing tables of a lake.
 #[derive(Debug)]
 pub struct Landing {
-    lake: Lake,
-    pipeline: Arc<Pipeline>,
+    pub(super) lake: Lake,
+    pub(super) pipeline: Arc<Pipeline>,
     key: SubjectKey,
     limits: LandingLimits,
     memory: Memory,
@@ -83,15 +83,24 @@ impl Landing {
         &self.limits
     }
 
-    /// Whether there is such a landing table.
-    pub fn has(&self, table: &str) -> bool {
-        self.pipeline.source(table).is_some()
+    /// The source of this name.
+    ///
+    /// # Errors
+    /// [`LandingError::UnknownTable`], [`LandingError::NotLoaded`].
+    pub fn source(&self, table: &str) -> Result<&Source, LandingError> {
+        self.pipeline.source(table).ok_or_else(|| match self.pipeline.is_revocations(table) {
+            true => LandingError::NotLoaded(table.to_owned()),
+            false => LandingError::UnknownTable(table.to_owned()),
+        })
     }
 
     /// Makes the tables that are not there yet.
     pub async fn create_tables(&self) -> Result<(), LandingError> {
         for source in &self.pipeline.sources {
             self.tables(source).await?;
+        }
+        if let Some(consent) = &self.pipeline.consent {
+            self.revocations(consent).await?;
         }
         Ok(())
     }
@@ -121,10 +130,7 @@ impl Landing {
         author: &Author,
         key: Option<&LoadKey>,
     ) -> Result<LoadResult, LandingError> {
-        let source = self
-            .pipeline
-            .source(table)
-            .ok_or_else(|| LandingError::UnknownTable(table.to_owned()))?;
+        let source = self.source(table)?;
         let tables = self.tables(source).await?;
         let sequence = self.next_sequence(&tables.rows)?;
         let (tally, rows, rejects) = self.write_files(source, &tables, sequence, content).await?;
@@ -255,7 +261,7 @@ impl Landing {
     /// Microseconds since 1970 by this server's clock, but later than every load that is in the
     /// table and every earlier one of this process: the order in which loads arrived. Of loads at the
     /// same moment on several servers either may be first.
-    fn next_sequence(&self, rows: &Table) -> Result<i64, LandingError> {
+    pub(super) fn next_sequence(&self, rows: &Table) -> Result<i64, LandingError> {
         let now = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
         // Whole numbers up to 2^53 are exact in a float; microseconds are until the year 2255.
         let newest = rows.files()?.bounds(LOAD_SEQUENCE).map_or(0, |(_, newest)| newest as i64);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::column::{Class, Kind};
+use super::consent;
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
 use super::grant::Grant;
@@ -73,6 +74,7 @@ pub(super) fn spec(spec: &Spec, files: &PipelineFiles) -> Result<(), PipelineErr
             return Err(table_error(name, "declared twice"));
         }
     }
+    consent::name(spec, &mut tables)?;
     for source in &spec.sources {
         let rejected = format!("{}_rejected", source.name);
         if tables.contains(rejected.as_str()) {
@@ -231,7 +233,7 @@ fn table_error(table: &str, reason: impl Into<String>) -> PipelineError {
 }
 
 /// Stored names are lower case, so that unquoted SQL in any case finds them.
-fn identifier(name: &str) -> Result<(), &'static str> {
+pub(super) fn identifier(name: &str) -> Result<(), &'static str> {
     let mut letters = name.bytes();
     let first = letters.next().is_some_and(|byte| byte.is_ascii_lowercase());
     let rest = letters.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));

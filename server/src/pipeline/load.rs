@@ -6,7 +6,7 @@ use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
 use super::model::{Demo, Pipeline, Rhythm};
 use super::spec::Spec;
-use super::{check, graph, planned};
+use super::{check, consent, graph, planned};
 
 impl Pipeline {
     /// Reads, checks, orders and plans a pipeline. `options` replace the declared defaults.
@@ -26,8 +26,10 @@ impl Pipeline {
         check::spec(&spec, files)?;
         let order = graph::order(&spec)?;
         let grants = check::grants(&spec)?;
+        let consent = consent::consent(&spec)?;
         let sources = check::sources(spec.sources);
-        let derived = planned::derived(&sources, spec.derived, &order, files, &chosen).await?;
+        let known = planned::Known { sources: &sources, consent: consent.as_ref() };
+        let derived = planned::derived(&known, spec.derived, &order, files, &chosen).await?;
         Ok(Self {
             name: spec.name,
             options: chosen,
@@ -37,6 +39,7 @@ impl Pipeline {
                 after_load_seconds: spec.promotion.after_load_seconds,
             },
             grants,
+            consent,
             sources,
             derived,
         })

@@ -6,6 +6,7 @@
 
 mod check;
 mod column;
+mod consent;
 mod definition;
 mod error;
 mod files;
@@ -22,6 +23,7 @@ mod tables;
 mod zone;
 
 pub use column::{Class, Column, Kind, stored_columns};
+pub use consent::{Consent, REQUEST, REVOKED_AT};
 pub use error::PipelineError;
 pub use files::PipelineFiles;
 pub use grant::{Grant, Sight};

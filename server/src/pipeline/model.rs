@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deltalake::arrow::datatypes::DataType;
 
 use super::column::{Class, Column, Kind};
+use super::consent::Consent;
 use super::grant::Grant;
 use super::quality::Check;
 use super::zone::Zone;
@@ -144,6 +145,8 @@ pub struct Pipeline {
     pub rhythm: Rhythm,
     /// What roles read.
     pub grants: Vec<Grant>,
+    /// What revocations are about, if the pipeline has them.
+    pub consent: Option<Consent>,
     /// Landing tables, in declared order.
     pub sources: Vec<Source>,
     /// Derived tables; each stands behind the tables that it reads.
@@ -162,12 +165,21 @@ impl Pipeline {
         self.sources.iter().find(|source| source.name == name)
     }
 
+    /// Whether the table of this name is the one of revocations.
+    pub fn is_revocations(&self, name: &str) -> bool {
+        self.consent.as_ref().is_some_and(|consent| consent.revocations == name)
+    }
+
+    fn is_landing(&self, name: &str) -> bool {
+        self.source(name).is_some() || self.is_revocations(name)
+    }
+
     /// The zone of a source or derived table of this name.
     pub fn zone(&self, name: &str) -> Option<Zone> {
         self.derived
             .iter()
             .find(|table| table.name == name)
             .map(|table| table.zone)
-            .or_else(|| self.source(name).map(|_| Zone::Landing))
+            .or_else(|| self.is_landing(name).then_some(Zone::Landing))
     }
 }

@@ -15,6 +15,7 @@ use deltalake::datafusion::sql::resolve::resolve_table_references;
 use deltalake::datafusion::sql::sqlparser::ast;
 
 use super::column::{Class, Column, stored_columns};
+use super::consent::Consent;
 use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
 use super::linear;
@@ -24,18 +25,26 @@ use super::quality;
 use super::spec::DerivedSpec;
 use crate::lake::session;
 
+/// The tables that derived ones begin with.
+pub(super) struct Known<'a> {
+    pub sources: &'a [Source],
+    pub consent: Option<&'a Consent>,
+}
+
 /// Plans the derived tables in `order` (indices into `specs`).
 pub(super) async fn derived(
-    sources: &[Source],
+    Known { sources, consent }: &Known<'_>,
     specs: Vec<DerivedSpec>,
     order: &[usize],
     files: &PipelineFiles,
     options: &BTreeMap<String, String>,
 ) -> Result<Vec<Derived>, PipelineError> {
     let context = session::planning();
-    for source in sources {
-        register(&context, &source.name, &source.columns())
-            .map_err(|error| PipelineError::table(DECLARATION, &source.name, plain(&error)))?;
+    let known = sources.iter().map(|source| (&source.name, source.columns()));
+    let revocations = consent.iter().map(|consent| (&consent.revocations, Consent::columns()));
+    for (name, columns) in known.chain(revocations) {
+        register(&context, name, &columns)
+            .map_err(|error| PipelineError::table(DECLARATION, name, plain(&error)))?;
     }
     let claims = sources.iter().find(|source| source.claims);
     let device = claims.and_then(|source| source.device.as_deref());

@@ -15,6 +15,7 @@ pub(super) struct Spec {
     #[serde(default, rename = "option")]
     pub options: Vec<OptionSpec>,
     pub demo: Option<DemoSpec>,
+    pub consent: Option<ConsentSpec>,
     #[serde(default)]
     pub promotion: PromotionSpec,
     #[serde(default, rename = "role")]
@@ -31,6 +32,15 @@ pub(super) struct OptionSpec {
     pub name: String,
     pub values: Vec<String>,
     pub default: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsentSpec {
+    pub customers: String,
+    pub date: String,
+    pub consenting: String,
+    pub revocations: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,6 +3,7 @@
 use deltalake::arrow::datatypes::DataType;
 
 use super::column::{Class, Column};
+use super::consent::Consent;
 use super::model::{LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source};
 use super::zone::Zone;
 
@@ -24,7 +25,8 @@ pub struct Declared {
 }
 
 impl Pipeline {
-    /// All tables: sources, each followed by its rejects, then derived ones in dependency order.
+    /// All tables: sources, each followed by its rejects, then the one of revocations, then derived
+    /// ones in dependency order.
     pub fn tables(&self) -> Vec<Declared> {
         let landing =
             |name: String, description: Option<String>, columns, by: Vec<&str>| Declared {
@@ -51,7 +53,8 @@ impl Pipeline {
             sources: table.sources.clone(),
             clustered_by: owned(table.clustered_by()),
         });
-        sources.chain(derived).collect()
+        let revocations = self.consent.iter().map(Consent::declared);
+        sources.chain(revocations).chain(derived).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
 use stedi_server::config::{Config, LakeConfig, PipelineConfig};
 use stedi_server::lake::Author;
-use stedi_server::landing::{Content, files_of};
+use stedi_server::landing::{Content, Revocation, files_of};
 use tempfile::TempDir;
 
 /// The rows of an answer as text; NULL is `NULL`.
@@ -83,6 +83,22 @@ impl TestLake {
             }
         }
         results
+    }
+
+    /// The pseudonym of a customer.
+    pub async fn subject(&self, email: &str) -> String {
+        let sql = format!("SELECT max(subject_id) FROM customer_landing WHERE email = '{email}'");
+        self.select(&sql).await[0][0].clone()
+    }
+
+    /// Customers withdraw their consent: request, e-mail, epoch milliseconds. Nothing is promoted.
+    pub async fn revoke(&self, revocations: &[(&str, &str, i64)]) -> u64 {
+        let mut all = Vec::new();
+        for &(request, email, at) in revocations {
+            let subject = self.subject(email).await;
+            all.push(Revocation { request: request.to_owned(), subject, at });
+        }
+        self.app.landing.revoke(&all, &author()).await.unwrap()
     }
 
     /// Promotes everything; the mode of each table.

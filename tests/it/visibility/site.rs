@@ -106,6 +106,7 @@ async fn planted() -> TestLake {
         }
         lake.promote().await;
     }
+    lake.revoke(&[("r1", "canary3@x.org", 1)]).await;
     lake
 }
 

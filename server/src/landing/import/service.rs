@@ -115,9 +115,7 @@ impl Imports {
         key: Option<&str>,
     ) -> Result<ImportInfo, LandingError> {
         let shelf = &self.0.shelf;
-        if !self.0.landing.has(table) {
-            return Err(LandingError::UnknownTable(table.to_owned()));
-        }
+        self.0.landing.source(table)?;
         let source = self.0.rules.from.source(source)?.to_string();
         let mut id = Shelf::id();
         if let Some(key) = key {
