@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::Problem;
-use crate::statements::WorkState;
+use crate::work::Work;
 
 /// What to import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -17,30 +17,16 @@ pub struct ImportRequest {
 }
 
 /// An import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ImportInfo {
-    /// Its id.
-    #[schema(example = "019a2b5b7ca17062b72e8422f58a8160")]
-    pub id: String,
-    /// How far it is. `failed` if a file could not be loaded.
-    pub state: WorkState,
+pub type ImportInfo = Work<ImportRun>;
+
+/// What an import says besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportRun {
     /// The landing table.
     #[schema(example = "step_trainer_landing")]
     pub table: String,
     /// Where the files are.
     pub source: String,
-    /// Who asked: a token's `sub`.
-    pub principal: String,
-    /// The request with which they asked.
-    pub request_id: Option<String>,
-    /// When, in epoch milliseconds.
-    pub created: i64,
-    /// When it began, in epoch milliseconds.
-    pub started: Option<i64>,
-    /// When it ended, in epoch milliseconds.
-    pub finished: Option<i64>,
-    /// Servers that took it on so far.
-    pub attempts: u32,
     /// Files below the source.
     pub files: u64,
     /// Files that were looked at so far, those that were skipped and that failed among them.
@@ -63,8 +49,6 @@ pub struct ImportInfo {
     pub version: Option<u64>,
     /// Files that could not be loaded, at most 100 of them.
     pub failures: Vec<ImportFailure>,
-    /// Why it failed as a whole.
-    pub error: Option<Problem>,
 }
 
 /// A file that could not be loaded.

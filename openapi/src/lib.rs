@@ -20,17 +20,18 @@ pub use audit::{
 pub use code::Code;
 pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
-pub use imports::{ImportFailure, ImportInfo, ImportPath, ImportRequest};
+pub use imports::{ImportFailure, ImportInfo, ImportPath, ImportRequest, ImportRun};
 pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use maintenance::{
     MaintainedState, MaintainedTable, MaintenanceInfo, MaintenancePath, MaintenanceRequest,
+    MaintenanceRun,
 };
 pub use problem::Problem;
 pub use promotions::{
     CheckResult, PromotedTable, PromotionCause, PromotionInfo, PromotionList, PromotionPath,
-    PromotionQuery, PromotionRequest, TableState,
+    PromotionQuery, PromotionRequest, PromotionRun, TableState,
 };
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
-pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath, WorkState};
+pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};
-pub use work::WorkEvent;
+pub use work::{Work, WorkEvent, WorkState};

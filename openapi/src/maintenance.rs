@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::Problem;
-use crate::statements::WorkState;
+use crate::work::Work;
 
 /// Which tables to maintain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -17,29 +17,13 @@ pub struct MaintenanceRequest {
 }
 
 /// A maintenance of some tables.
+pub type MaintenanceInfo = Work<MaintenanceRun>;
+
+/// What a maintenance says besides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct MaintenanceInfo {
-    /// Its id.
-    #[schema(example = "019a2b5b7ca17062b72e8422f58a8160")]
-    pub id: String,
-    /// How far it is. `failed` if a table failed.
-    pub state: WorkState,
-    /// Who asked: a token's `sub`.
-    pub principal: String,
-    /// The request with which they asked.
-    pub request_id: Option<String>,
-    /// When, in epoch milliseconds.
-    pub created: i64,
-    /// When it began, in epoch milliseconds.
-    pub started: Option<i64>,
-    /// When it ended, in epoch milliseconds.
-    pub finished: Option<i64>,
-    /// Servers that took it on so far: more than one where one ended before it was done.
-    pub attempts: u32,
+pub struct MaintenanceRun {
     /// Its tables, in the order in which they are maintained.
     pub tables: Vec<MaintainedTable>,
-    /// Why it failed as a whole.
-    pub error: Option<Problem>,
 }
 
 /// How far a table of a maintenance is.

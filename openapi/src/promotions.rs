@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::Problem;
-use crate::statements::WorkState;
+use crate::work::Work;
 
 /// Which tables to bring up to date.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,31 +20,15 @@ pub struct PromotionRequest {
 }
 
 /// A run.
+pub type PromotionInfo = Work<PromotionRun>;
+
+/// What a run says besides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PromotionInfo {
-    /// Its id; ids of later runs are greater.
-    #[schema(example = "019a2b5b7ca17062b72e8422f58a8160")]
-    pub id: String,
-    /// How far it is. `failed` if a table failed.
-    pub state: WorkState,
+pub struct PromotionRun {
     /// What asked for it.
     pub cause: PromotionCause,
-    /// Who asked: a token's `sub`, or `service`.
-    pub principal: String,
-    /// The request with which they asked.
-    pub request_id: Option<String>,
-    /// When, in epoch milliseconds.
-    pub created: i64,
-    /// When it began, in epoch milliseconds.
-    pub started: Option<i64>,
-    /// When it ended, in epoch milliseconds.
-    pub finished: Option<i64>,
-    /// Servers that took it on so far: more than one where one ended before the run did.
-    pub attempts: u32,
     /// Its tables, each behind those that it reads.
     pub tables: Vec<PromotedTable>,
-    /// Why it failed as a whole.
-    pub error: Option<Problem>,
 }
 
 /// What asked for a run.
@@ -172,7 +156,7 @@ pub struct CheckResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PromotionList {
     /// The runs.
-    pub promotions: Vec<PromotionInfo>,
+    pub promotions: Vec<Work<PromotionRun>>,
     /// The `before` of the next page, if there is one.
     pub next: Option<String>,
 }

@@ -6,40 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::problem::Problem;
-
-/// How far long work is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkState {
-    /// It waits.
-    Queued,
-    /// It runs.
-    Running,
-    /// It is done.
-    Succeeded,
-    /// It failed; `error` says why.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl WorkState {
-    /// Whether nothing more will happen.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
-    }
-
-    /// The word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+use crate::work::WorkState;
 
 /// A statement that runs by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

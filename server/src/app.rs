@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
-use crate::ledger::{LedgerError, SubjectKey};
+use crate::ledger::{LedgerError, SubjectKey, WorkRules};
 use crate::maintenance::{Maintenance, MaintenanceRules};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
@@ -193,9 +193,11 @@ fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRule
         None => pipeline.rhythm.after_load_seconds,
     };
     Ok(PromotionRules {
-        queued: own.queued,
-        lease: Duration::from_secs(own.lease_seconds.max(1)),
-        keep: Duration::from_secs(own.keep_seconds),
+        work: WorkRules {
+            queued: own.queued,
+            lease: Duration::from_secs(own.lease_seconds.max(1)),
+            keep: Duration::from_secs(own.keep_seconds),
+        },
         schedule: schedule.map(|text| Schedule::parse(text)).transpose()?,
         after_load: after_load.map(Duration::from_secs),
     })
@@ -204,9 +206,11 @@ fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRule
 fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
     Ok(ImportRules {
         from: Allowed::new(&config.landing.import_from)?,
-        queued: config.landing.imports_queued,
-        lease: Duration::from_secs(config.landing.import_lease_seconds.max(1)),
-        keep: Duration::from_secs(config.landing.key_seconds),
+        work: WorkRules {
+            queued: config.landing.imports_queued,
+            lease: Duration::from_secs(config.landing.import_lease_seconds.max(1)),
+            keep: Duration::from_secs(config.landing.key_seconds),
+        },
     })
 }
 

@@ -48,4 +48,5 @@ mod store;
 mod support;
 mod time_travel;
 mod visibility;
+mod work;
 mod writers;

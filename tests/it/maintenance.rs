@@ -15,7 +15,7 @@ use serde_json::Value;
 use stedi_openapi::{MaintainedState, MaintainedTable, MaintenanceInfo, WorkState};
 use stedi_server::app::App;
 use stedi_server::config::{Config, MaintenanceConfig};
-use stedi_server::maintenance::Asker;
+use stedi_server::ledger::Asker;
 
 use crate::support::{TABLES, TestLake};
 
@@ -41,10 +41,10 @@ async fn keeper(lake: &TestLake, maintenance: MaintenanceConfig) -> App {
 /// Maintains some tables, all without names, and says how it went.
 async fn ordered(app: &App, names: Option<&[String]>) -> MaintenanceInfo {
     let info = app.maintenance.ask(asker(), names, None).await.unwrap();
-    let ended = app.maintenance.wait(&info.id, Duration::from_secs(120));
+    let ended = app.maintenance.work().wait(&info.id, Duration::from_secs(120));
     tokio::select! {
         info = ended => info.unwrap(),
-        () = app.maintenance.keep_working() => panic!("it works until it is told to stop"),
+        () = app.maintenance.work().keep_working() => panic!("it works until it is told to stop"),
     }
 }
 
@@ -58,10 +58,10 @@ pub async fn maintain(app: &App, tables: &[&str]) -> BTreeMap<String, Maintained
     let names = (!names.is_empty()).then_some(names);
     let info = ordered(app, names.as_deref()).await;
     assert_eq!(info.state, WorkState::Succeeded, "{info:?}");
-    for table in &info.tables {
+    for table in &info.what.tables {
         assert_eq!(table.state, MaintainedState::Done, "{table:?}");
     }
-    info.tables.into_iter().map(|table| (table.table.clone(), table)).collect()
+    info.what.tables.into_iter().map(|table| (table.table.clone(), table)).collect()
 }
 
 /// Maintains some tables, also where a server that was killed still holds them for a moment.
@@ -73,7 +73,7 @@ pub async fn maintained(config: &Config) {
         let tables = tables.map(str::to_owned);
         let info = ordered(&app, Some(&tables)).await;
         assert_eq!(info.state, WorkState::Succeeded, "{info:?}");
-        if info.tables.iter().all(|table| table.state == MaintainedState::Done) {
+        if info.what.tables.iter().all(|table| table.state == MaintainedState::Done) {
             return;
         }
         assert!(began.elapsed() < Duration::from_secs(60), "{info:?}");

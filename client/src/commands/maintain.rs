@@ -44,13 +44,13 @@ impl Maintain {
             "seconds",
             "why",
         ];
-        let rows = info.tables.iter().map(row);
+        let rows = info.what.tables.iter().map(row);
         match format {
             Format::Json => println!("{}", serde_json::to_string_pretty(&info)?),
             Format::Csv => show::csv(header, rows),
             Format::Table => show::columns(header, rows),
         }
-        for table in &info.tables {
+        for table in &info.what.tables {
             if let Some(error) = &table.error {
                 eprintln!("{}: {} ({})", table.table, error.detail, error.code);
             }
@@ -72,7 +72,7 @@ async fn to_the_end(
 ) -> Result<MaintenanceInfo, ClientError> {
     let mut said = String::new();
     while !info.state.is_final() {
-        let running = info.tables.iter().find(|table| table.state == MaintainedState::Running);
+        let running = info.what.tables.iter().find(|table| table.state == MaintainedState::Running);
         if let Some(table) = running.filter(|table| table.table != said) {
             said = table.table.clone();
             eprintln!("maintaining {said}");

@@ -36,13 +36,13 @@ impl Promote {
             false => to_the_end(server, asked).await?,
         };
         let header = ["table", "state", "mode", "inserted", "deleted", "version", "seconds", "why"];
-        let rows = run.tables.iter().map(row);
+        let rows = run.what.tables.iter().map(row);
         match format {
             Format::Json => println!("{}", serde_json::to_string_pretty(&run)?),
             Format::Csv => show::csv(header, rows),
             Format::Table => show::columns(header, rows),
         }
-        for table in &run.tables {
+        for table in &run.what.tables {
             for check in table.checks.iter().filter(|check| !check.holds) {
                 let (name, rule, broken) = (&table.table, &check.rule, check.broken);
                 eprintln!("{name}: {}: {rule:?} is broken by {broken}", check.action);
@@ -124,7 +124,7 @@ impl Screen {
         let all = MultiProgress::new();
         let style = ProgressStyle::with_template("{spinner} {prefix:28} {msg}");
         let bars = stderr().is_terminal().then(|| {
-            let bars = run.tables.iter().map(|table| {
+            let bars = run.what.tables.iter().map(|table| {
                 let bar = all.add(ProgressBar::new_spinner()).with_prefix(table.table.clone());
                 match &style {
                     Ok(style) => bar.with_style(style.clone()),
@@ -140,7 +140,7 @@ impl Screen {
 
     fn show(&mut self, run: &PromotionInfo) {
         if let Some(bars) = &self.bars {
-            for (bar, table) in bars.iter().zip(&run.tables) {
+            for (bar, table) in bars.iter().zip(&run.what.tables) {
                 bar.set_message(line(table));
                 match table.state {
                     TableState::Running => bar.enable_steady_tick(Duration::from_millis(100)),
@@ -150,8 +150,8 @@ impl Screen {
             }
             return;
         }
-        let ended = run.tables.iter().take_while(|table| table.state.is_final()).count();
-        for table in run.tables.iter().take(ended).skip(self.ended) {
+        let ended = run.what.tables.iter().take_while(|table| table.state.is_final()).count();
+        for table in run.what.tables.iter().take(ended).skip(self.ended) {
             eprintln!("{}: {}", table.table, line(table));
         }
         self.ended = self.ended.max(ended);

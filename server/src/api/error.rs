@@ -8,6 +8,7 @@ use stedi_openapi::{Code, Problem};
 use crate::auth::AuthError;
 use crate::edge::problem;
 use crate::landing::LandingError;
+use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
 use crate::maintenance::MaintenanceError;
 use crate::promotion::PromotionError;
@@ -61,6 +62,9 @@ pub(super) enum ApiError {
     /// Maintenance.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
+    /// Long work.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -91,6 +95,7 @@ impl ApiError {
             Self::Query(error) => error.code(),
             Self::Promotion(error) => error.code(),
             Self::Maintenance(error) => error.code(),
+            Self::Ledger(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound

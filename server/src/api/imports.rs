@@ -2,19 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use stedi_openapi::{ImportInfo, ImportPath, ImportRequest, LandingPath, WorkEvent};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use stedi_openapi::{
+    ImportInfo, ImportPath, ImportRequest, ImportRun, LandingPath, Work, WorkEvent,
+};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf};
+use super::idempotency;
 use super::landing::LOADERS;
 use super::origin::Origin;
 use super::state::ApiState;
-use super::{events, idempotency, prefer};
-use crate::landing::Importer;
+use super::work;
+use crate::ledger::Asker;
 
 /// Import files
 ///
@@ -32,10 +34,10 @@ use crate::landing::Importer;
     ),
     request_body(content = ImportRequest, description = "Where the files are."),
     responses(
-        (status = OK, description = "It has ended already.", body = ImportInfo, headers(
+        (status = OK, description = "It has ended already.", body = Work<ImportRun>, headers(
             ("Location" = String, description = "The import."),
         )),
-        (status = ACCEPTED, description = "It waits or runs.", body = ImportInfo, headers(
+        (status = ACCEPTED, description = "It waits or runs.", body = Work<ImportRun>, headers(
             ("Location" = String, description = "The import."),
         )),
     ),
@@ -50,26 +52,11 @@ pub(super) async fn ask(
 ) -> Result<Response, ApiError> {
     principal.require(&LOADERS)?;
     let imports = &state.app.imports;
-    let who = Importer {
-        principal: principal.subject.clone(),
-        roles: principal.roles.iter().map(|role| role.name().to_owned()).collect(),
-        request_id: origin.request_id,
-    };
+    let asker = Asker::new(&principal, origin.request_id);
     let key = idempotency::key(&headers)?;
-    let mut run = imports.ask(who, &table, &request.source, key).await?;
-    if let Some(wait) = prefer::wait(&headers) {
-        run = imports.wait(&table, &run.id, wait).await?;
-    }
-    let status = match run.state.is_final() {
-        true => StatusCode::OK,
-        false => StatusCode::ACCEPTED,
-    };
-    let location = HeaderValue::from_str(&format!("/v1/landing/{table}/imports/{}", run.id));
-    let mut response = (status, Json(run)).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let import = imports.ask(asker, &table, &request.source, key).await?;
+    let folder = format!("/v1/landing/{table}/imports");
+    work::begun(imports.work(), &headers, &folder, import).await
 }
 
 /// One import
@@ -79,7 +66,7 @@ pub(super) async fn ask(
     operation_id = "import",
     tag = "landing",
     params(ImportPath),
-    responses((status = OK, description = "The import.", body = ImportInfo)),
+    responses((status = OK, description = "The import.", body = Work<ImportRun>)),
 )]
 pub(super) async fn one(
     State(state): State<ApiState>,
@@ -102,7 +89,7 @@ pub(super) async fn one(
     params(ImportPath),
     responses((
         status = OK,
-        description = "Events with an `ImportInfo` each.",
+        description = "Events with a `Work_ImportRun` each.",
         content((WorkEvent = "text/event-stream")),
     )),
 )]
@@ -112,20 +99,9 @@ pub(super) async fn progress(
     PathOf(path): PathOf<ImportPath>,
 ) -> Result<Response, ApiError> {
     principal.require(&LOADERS)?;
-    let imports = state.app.imports.clone();
+    let imports = &state.app.imports;
     let first = imports.get(&path.table, &path.id).await?;
-    Ok(events::follow("import", first, move |run: ImportInfo| {
-        let imports = imports.clone();
-        async move {
-            if run.state.is_final() {
-                return None;
-            }
-            tokio::select! {
-                now = imports.get(&run.table, &run.id) => now.ok(),
-                () = imports.stopping() => None,
-            }
-        }
-    }))
+    Ok(work::follow(imports.work(), first))
 }
 
 /// Cancel an import
@@ -138,13 +114,18 @@ pub(super) async fn progress(
     operation_id = "import_cancel",
     tag = "landing",
     params(ImportPath),
-    responses((status = OK, description = "The import.", body = ImportInfo)),
+    responses((status = OK, description = "The import.", body = Work<ImportRun>)),
 )]
 pub(super) async fn cancel(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<ImportPath>,
+    origin: Origin,
 ) -> Result<Json<ImportInfo>, ApiError> {
     principal.require(&LOADERS)?;
-    Ok(Json(state.app.imports.cancel(&path.table, &path.id).await?))
+    let imports = &state.app.imports;
+    let import = imports.get(&path.table, &path.id).await?;
+    let by = (origin, &principal);
+    let route = "/v1/landing/{table}/imports/{id}/cancel";
+    work::cancel(&state, imports.work(), &import.id, by, route).await
 }

@@ -2,19 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use stedi_openapi::{MaintenanceInfo, MaintenancePath, MaintenanceRequest};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use stedi_openapi::{MaintenanceInfo, MaintenancePath, MaintenanceRequest, MaintenanceRun, Work};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf};
+use super::idempotency;
 use super::origin::Origin;
 use super::state::ApiState;
-use super::{idempotency, prefer};
-use crate::ledger::audit::{Action, End};
-use crate::maintenance::Asker;
+use super::work;
+use crate::ledger::Asker;
 
 /// Maintain tables
 ///
@@ -33,10 +32,10 @@ use crate::maintenance::Asker;
     ),
     request_body(content = MaintenanceRequest, description = "Which tables; nothing for all."),
     responses(
-        (status = OK, description = "It has ended already.", body = MaintenanceInfo, headers(
+        (status = OK, description = "It has ended already.", body = Work<MaintenanceRun>, headers(
             ("Location" = String, description = "The maintenance."),
         )),
-        (status = ACCEPTED, description = "It waits or runs.", body = MaintenanceInfo, headers(
+        (status = ACCEPTED, description = "It waits or runs.", body = Work<MaintenanceRun>, headers(
             ("Location" = String, description = "The maintenance."),
         )),
     ),
@@ -50,26 +49,10 @@ pub(super) async fn ask(
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
     let maintenance = &state.app.maintenance;
-    let asker = Asker {
-        principal: principal.subject.clone(),
-        roles: principal.roles.iter().map(|role| role.name().to_owned()).collect(),
-        request_id: origin.request_id,
-    };
+    let asker = Asker::new(&principal, origin.request_id);
     let key = idempotency::key(&headers)?;
-    let mut info = maintenance.ask(asker, request.tables.as_deref(), key).await?;
-    if let Some(wait) = prefer::wait(&headers) {
-        info = maintenance.wait(&info.id, wait).await?;
-    }
-    let status = match info.state.is_final() {
-        true => StatusCode::OK,
-        false => StatusCode::ACCEPTED,
-    };
-    let location = HeaderValue::from_str(&format!("/v1/maintenance/{}", info.id));
-    let mut response = (status, Json(info)).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let info = maintenance.ask(asker, request.tables.as_deref(), key).await?;
+    work::begun(maintenance.work(), &headers, "/v1/maintenance", info).await
 }
 
 /// One maintenance
@@ -79,7 +62,7 @@ pub(super) async fn ask(
     operation_id = "maintenance",
     tag = "maintenance",
     params(MaintenancePath),
-    responses((status = OK, description = "The maintenance.", body = MaintenanceInfo)),
+    responses((status = OK, description = "The maintenance.", body = Work<MaintenanceRun>)),
 )]
 pub(super) async fn one(
     State(state): State<ApiState>,
@@ -87,7 +70,7 @@ pub(super) async fn one(
     PathOf(path): PathOf<MaintenancePath>,
 ) -> Result<Json<MaintenanceInfo>, ApiError> {
     principal.require(&[])?;
-    Ok(Json(state.app.maintenance.get(&path.id).await?))
+    Ok(Json(state.app.maintenance.work().get(&path.id).await?))
 }
 
 /// Cancel a maintenance
@@ -99,7 +82,7 @@ pub(super) async fn one(
     operation_id = "maintenance_cancel",
     tag = "maintenance",
     params(MaintenancePath),
-    responses((status = OK, description = "The maintenance.", body = MaintenanceInfo)),
+    responses((status = OK, description = "The maintenance.", body = Work<MaintenanceRun>)),
 )]
 pub(super) async fn cancel(
     State(state): State<ApiState>,
@@ -108,8 +91,8 @@ pub(super) async fn cancel(
     origin: Origin,
 ) -> Result<Json<MaintenanceInfo>, ApiError> {
     principal.require(&[])?;
-    let info = state.app.maintenance.get(&path.id).await?;
-    let draft = origin.draft(Action::Maintenance, "POST /v1/maintenance/{id}/cancel", &principal);
-    state.app.audit.record(draft, End::ok()).await?;
-    Ok(Json(state.app.maintenance.cancel(&info.id).await?))
+    let maintenance = state.app.maintenance.work();
+    let info = maintenance.get(&path.id).await?;
+    let by = (origin, &principal);
+    work::cancel(&state, maintenance, &info.id, by, "/v1/maintenance/{id}/cancel").await
 }

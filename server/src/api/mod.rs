@@ -31,6 +31,7 @@ mod sql;
 mod state;
 mod statements;
 mod tables;
+mod work;
 
 pub use metrics::metrics_router;
 pub use router::{OWN_LIMITS, openapi, router};

@@ -2,27 +2,22 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use stedi_openapi::{
     PromotionCause, PromotionInfo, PromotionList, PromotionPath, PromotionQuery, PromotionRequest,
-    WorkEvent,
+    PromotionRun, Work, WorkEvent,
 };
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, QueryOf};
+use super::idempotency;
 use super::origin::Origin;
 use super::state::ApiState;
-use super::{events, idempotency, prefer};
-use crate::ledger::audit::{Action, End};
-use crate::promotion::Asker;
+use super::work;
+use crate::ledger::Asker;
 
-/// Runs of a page whose size is not asked for.
-const PAGE: u64 = 20;
-/// Runs of the largest page.
-const LARGEST: u64 = 200;
 /// Bring tables up to date
 ///
 /// One run at a time; others wait. With `Prefer: wait=N` the answer waits for the end of the run for
@@ -38,10 +33,10 @@ const LARGEST: u64 = 200;
     ),
     request_body(content = PromotionRequest, description = "Which tables; nothing for all."),
     responses(
-        (status = OK, description = "It has ended already.", body = PromotionInfo, headers(
+        (status = OK, description = "It has ended already.", body = Work<PromotionRun>, headers(
             ("Location" = String, description = "The run."),
         )),
-        (status = ACCEPTED, description = "It waits or runs.", body = PromotionInfo, headers(
+        (status = ACCEPTED, description = "It waits or runs.", body = Work<PromotionRun>, headers(
             ("Location" = String, description = "The run."),
         )),
     ),
@@ -55,27 +50,10 @@ pub(super) async fn ask(
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
     let promotions = &state.app.promotions;
-    let asker = Asker {
-        principal: principal.subject.clone(),
-        roles: principal.roles.iter().map(|role| role.name().to_owned()).collect(),
-        request_id: origin.request_id,
-        cause: PromotionCause::Request,
-    };
+    let (asker, cause) = (Asker::new(&principal, origin.request_id), PromotionCause::Request);
     let key = idempotency::key(&headers)?;
-    let mut run = promotions.ask(asker, request.tables.as_deref(), key).await?;
-    if let Some(wait) = prefer::wait(&headers) {
-        run = promotions.wait(&run.id, wait).await?;
-    }
-    let status = match run.state.is_final() {
-        true => StatusCode::OK,
-        false => StatusCode::ACCEPTED,
-    };
-    let location = HeaderValue::from_str(&format!("/v1/promotions/{}", run.id));
-    let mut response = (status, Json(run)).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    let run = promotions.ask(asker, cause, request.tables.as_deref(), key).await?;
+    work::begun(promotions.work(), &headers, "/v1/promotions", run).await
 }
 
 /// Runs
@@ -95,12 +73,10 @@ pub(super) async fn list(
     QueryOf(query): QueryOf<PromotionQuery>,
 ) -> Result<Json<PromotionList>, ApiError> {
     principal.require(&[])?;
-    let limit = query.limit.unwrap_or(PAGE);
-    let limit = match usize::try_from(limit) {
-        Ok(count) if (1..=LARGEST).contains(&limit) => count,
-        _ => return Err(ApiError::Malformed(format!("limit is from 1 to {LARGEST}"))),
-    };
-    Ok(Json(state.app.promotions.list(limit, query.before.as_deref()).await?))
+    let limit = work::limit(query.limit)?;
+    let page = state.app.promotions.work().page(limit, query.before.as_deref()).await?;
+    let (promotions, next) = page;
+    Ok(Json(PromotionList { promotions, next }))
 }
 
 /// One run
@@ -110,7 +86,7 @@ pub(super) async fn list(
     operation_id = "promotion",
     tag = "promotions",
     params(PromotionPath),
-    responses((status = OK, description = "The run.", body = PromotionInfo)),
+    responses((status = OK, description = "The run.", body = Work<PromotionRun>)),
 )]
 pub(super) async fn one(
     State(state): State<ApiState>,
@@ -118,7 +94,7 @@ pub(super) async fn one(
     PathOf(path): PathOf<PromotionPath>,
 ) -> Result<Json<PromotionInfo>, ApiError> {
     principal.require(&[])?;
-    Ok(Json(state.app.promotions.get(&path.id).await?))
+    Ok(Json(state.app.promotions.work().get(&path.id).await?))
 }
 
 /// Progress of a run
@@ -133,7 +109,7 @@ pub(super) async fn one(
     params(PromotionPath),
     responses((
         status = OK,
-        description = "Events with a `PromotionInfo` each.",
+        description = "Events with a `Work_PromotionRun` each.",
         content((WorkEvent = "text/event-stream")),
     )),
 )]
@@ -143,20 +119,8 @@ pub(super) async fn events(
     PathOf(path): PathOf<PromotionPath>,
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
-    let promotions = state.app.promotions.clone();
-    let first = promotions.get(&path.id).await?;
-    Ok(events::follow("promotion", first, move |run: PromotionInfo| {
-        let promotions = promotions.clone();
-        async move {
-            if run.state.is_final() {
-                return None;
-            }
-            tokio::select! {
-                now = promotions.get(&run.id) => now.ok(),
-                () = promotions.stopping() => None,
-            }
-        }
-    }))
+    let promotions = state.app.promotions.work();
+    Ok(work::follow(promotions, promotions.get(&path.id).await?))
 }
 
 /// Cancel a run
@@ -169,7 +133,7 @@ pub(super) async fn events(
     operation_id = "promotion_cancel",
     tag = "promotions",
     params(PromotionPath),
-    responses((status = OK, description = "The run.", body = PromotionInfo)),
+    responses((status = OK, description = "The run.", body = Work<PromotionRun>)),
 )]
 pub(super) async fn cancel(
     State(state): State<ApiState>,
@@ -178,8 +142,8 @@ pub(super) async fn cancel(
     origin: Origin,
 ) -> Result<Json<PromotionInfo>, ApiError> {
     principal.require(&[])?;
-    let run = state.app.promotions.get(&path.id).await?;
-    let draft = origin.draft(Action::Promotion, "POST /v1/promotions/{id}/cancel", &principal);
-    state.app.audit.record(draft, End::ok()).await?;
-    Ok(Json(state.app.promotions.cancel(&run.id).await?))
+    let promotions = state.app.promotions.work();
+    let run = promotions.get(&path.id).await?;
+    let by = (origin, &principal);
+    work::cancel(&state, promotions, &run.id, by, "/v1/promotions/{id}/cancel").await
 }

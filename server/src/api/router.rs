@@ -62,6 +62,7 @@ const IMPORT: [Code; 5] = [
     Code::KeyReused,
     Code::Busy,
 ];
+const CANCEL_IMPORT: [Code; 2] = [Code::ImportNotFound, Code::AuditUnavailable];
 const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
 const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
 
@@ -91,7 +92,7 @@ fn routes() -> Routes {
         .signed_in(&LOADERS, routes!(imports::ask), &IMPORT)
         .signed_in(&LOADERS, routes!(imports::one), &[Code::ImportNotFound])
         .signed_in(&LOADERS, routes!(imports::progress), &[Code::ImportNotFound])
-        .signed_in(&LOADERS, routes!(imports::cancel), &[Code::ImportNotFound])
+        .signed_in(&LOADERS, routes!(imports::cancel), &CANCEL_IMPORT)
         .signed_in(&[], routes!(maintenance::ask), &MAINTAIN)
         .signed_in(&[], routes!(maintenance::one), &[Code::MaintenanceNotFound])
         .signed_in(&[], routes!(maintenance::cancel), &CANCEL_MAINTENANCE)

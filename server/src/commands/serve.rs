@@ -98,27 +98,27 @@ impl Listening {
             tracing::info!("stopping");
             stop.cancel();
             query.stop();
-            promotions.stop();
-            imports.stop();
-            maintenance.stop();
+            promotions.work().stop();
+            imports.work().stop();
+            maintenance.work().stop();
         };
         let promoting = async {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
-            tokio::join!(promotions.keep_working(), imports.keep_working(), schedule, loads)
+            tokio::join!(promotions.work().keep_working(), schedule, loads)
         };
         let maintaining =
-            async { tokio::join!(maintenance.keep_working(), maintenance.keep_schedule()) };
+            async { tokio::join!(maintenance.work().keep_working(), maintenance.keep_schedule()) };
         let sweeping = async {
             while !stop.is_cancelled() {
-                let (keys, old) = (state.app.landing.sweep(), imports.sweep());
-                if let Err(error) = keys.await.and(old.await) {
-                    tracing::warn!(%error, "old imports and keys of loads were not forgotten");
+                if let Err(error) = state.app.landing.sweep().await {
+                    tracing::warn!(%error, "old keys of loads were not forgotten");
                 }
                 let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
             }
         };
         let kept = statements.keep_sweeping();
-        tokio::join!(service, metrics, signal, kept, promoting, sweeping, maintaining);
+        let importing = imports.work().keep_working();
+        tokio::join!(service, metrics, signal, kept, promoting, importing, sweeping, maintaining);
         // What this server ran by itself is left to others, or to its next start.
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");

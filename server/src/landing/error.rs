@@ -87,9 +87,6 @@ pub enum LandingError {
         /// What DataFusion says.
         source: Box<DataFusionError>,
     },
-    /// There is no such import.
-    #[error("there is no import {0}")]
-    UnknownImport(String),
     /// Nothing may be imported from there.
     #[error(transparent)]
     Source(#[from] NotAllowed),
@@ -110,11 +107,11 @@ impl LandingError {
         match self {
             Self::UnknownTable(_) | Self::NotLoaded(_) => Code::TableNotFound,
             Self::NoRevocations => Code::NotFound,
-            Self::UnknownImport(_) => Code::ImportNotFound,
             Self::Source(_) => Code::SourceNotAllowed,
             Self::Read { .. } => Code::BodyBroken,
             Self::TooLarge { .. } => Code::BodyTooLarge,
-            Self::KeyReused | Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
+            Self::KeyReused => Code::KeyReused,
+            Self::Ledger(error) => error.code(),
             Self::Busy => Code::Busy,
             Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
             Self::Audit(_) => Code::AuditUnavailable,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use stedi_openapi::Code;
+
 use crate::lake::LakeError;
 
 /// A ledger that cannot be read, or does not agree with this server.
@@ -57,6 +59,26 @@ pub enum LedgerError {
     /// The same key with another body.
     #[error("this Idempotency-Key was used with another body")]
     KeyReused,
+    /// There is no such work.
+    #[error("there is no {kind} {id}")]
+    NoWork {
+        /// What kind of work.
+        kind: &'static str,
+        /// What it was asked for by.
+        id: String,
+        /// The kind's word for it.
+        code: Code,
+    },
+    /// As much of a kind waits as may wait.
+    #[error("{count} of {kind} wait already; try again")]
+    WorkWaits {
+        /// What kind of work.
+        kind: &'static str,
+        /// How many.
+        count: usize,
+        /// The kind's word for it.
+        code: Code,
+    },
     /// An object of some work that cannot be read.
     #[error("object {path}: {reason}")]
     Unreadable {
@@ -68,4 +90,15 @@ pub enum LedgerError {
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+}
+
+impl LedgerError {
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::KeyReused => Code::KeyReused,
+            Self::NoWork { code, .. } | Self::WorkWaits { code, .. } => *code,
+            _ => Code::Internal,
+        }
+    }
 }

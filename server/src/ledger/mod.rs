@@ -9,4 +9,4 @@ mod work;
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
 pub use subject_key::SubjectKey;
-pub use work::{Attempts, Shelf};
+pub use work::{Asked, Asker, Attempt, Ended, Kind, LongWork, Recorded, WorkRules};

@@ -6,7 +6,7 @@ use crate::lake::LakeError;
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
 
-/// A table that is not maintained, or a maintenance that is not there.
+/// A table that is not maintained.
 #[derive(Debug, thiserror::Error)]
 pub enum MaintenanceError {
     /// There is no such table.
@@ -15,12 +15,6 @@ pub enum MaintenanceError {
     /// No tables were named.
     #[error("no tables are named")]
     NoTables,
-    /// There is no such maintenance.
-    #[error("there is no maintenance {0}")]
-    Unknown(String),
-    /// As many wait as may wait.
-    #[error("{0} maintenances wait already; try again")]
-    Busy(usize),
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -38,14 +32,12 @@ impl MaintenanceError {
         match self {
             Self::UnknownTable(_) => Code::TableNotFound,
             Self::NoTables => Code::Malformed,
-            Self::Unknown(_) => Code::MaintenanceNotFound,
-            Self::Busy(_) => Code::Busy,
             Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {
                 Code::Internal
             }
             Self::Audit(_) => Code::AuditUnavailable,
-            Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
-            Self::Lake(_) | Self::Ledger(_) => Code::Internal,
+            Self::Ledger(error) => error.code(),
+            Self::Lake(_) => Code::Internal,
         }
     }
 

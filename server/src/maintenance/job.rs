@@ -1,120 +1,90 @@
-//! One server's attempt at an order: table by table, with signs of life.
+//! Maintenance as long work: table by table.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use chrono::Utc;
-use stedi_openapi::{Code, MaintainedState, MaintainedTable, MaintenanceInfo, Problem, WorkState};
-use tokio_util::sync::CancellationToken;
+use serde::{Deserialize, Serialize};
+use stedi_openapi::{Code, MaintainedState, MaintainedTable, MaintenanceRun};
 
 use super::error::MaintenanceError;
-use super::service::{Asked, Inner, cancel, info};
-use crate::auth::Role;
-use crate::lake::Author;
-use crate::ledger::Lease;
-use crate::ledger::audit::{Action, Draft, End, Outcome, Versions};
+use super::service::Inner;
+use crate::ledger::audit::{Action, Versions};
+use crate::ledger::{Asked, Attempt, Ended, Kind, Recorded};
 
-/// How often progress is written, and it is looked whether somebody cancelled.
-const PULSE: Duration = Duration::from_millis(500);
-/// Servers after which an order has failed: it may be what ends them.
-const ATTEMPTS: u32 = 4;
+/// Maintenance that somebody asked for.
+#[derive(Clone, Debug)]
+pub struct Upkeep(pub(super) Arc<Inner>);
 
-/// An order as this server carries it out.
-struct Job<'a> {
-    inner: &'a Inner,
-    lease: &'a Lease,
-    id: &'a str,
-    asked: &'a Asked,
-    run: MaintenanceInfo,
-    /// Stops what is being done, for whatever reason.
-    stop: CancellationToken,
-    /// Somebody cancelled the order.
-    cancelled: bool,
+/// What is asked of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// In the order in which they are declared.
+    pub(super) tables: Vec<String>,
 }
 
-impl Inner {
-    /// Brings an order to its end, or leaves it to whoever is next.
-    pub(super) async fn order(&self, id: &str, lease: &Lease) -> Result<(), MaintenanceError> {
-        let Some(asked) = self.shelf.asked(id).await? else {
-            return Ok(self.shelf.close(id).await?);
-        };
-        self.shelf.keep(id, &asked).await?;
-        let (found, attempts) = self.shelf.newest(id).await?;
-        let mut run = found.unwrap_or_else(|| info(id, &asked));
-        if run.state.is_final() {
-            return Ok(self.shelf.close(id).await?);
-        }
-        run.attempts = attempts.count + 1;
-        run.started = run.started.or(Some(Utc::now().timestamp_millis()));
-        run.state = WorkState::Running;
-        if attempts.cancelled {
-            cancel(&mut run);
-        } else if attempts.count >= ATTEMPTS {
-            cancel(&mut run);
-            run.state = WorkState::Failed;
-            let detail = "the servers that carried it out ended before it did";
-            run.error = Some(Problem::of(Code::Internal, detail));
-        } else {
-            let (stop, asked) = (self.stop.child_token(), &asked);
-            let job = Job { inner: self, lease, id, asked, run, stop, cancelled: false };
-            match job.all().await? {
-                // Somebody else goes on.
-                None => return Ok(()),
-                Some(ended) => run = ended,
-            }
-        }
-        run.finished = Some(Utc::now().timestamp_millis());
-        self.shelf.write(id, lease.epoch(), &run).await?;
-        Ok(self.shelf.close(id).await?)
+impl Kind for Upkeep {
+    const NAME: &'static str = "maintenance";
+    const FOLDER: &'static str = "system/maintenance";
+    const ONE_AT_A_TIME: bool = false;
+    const ACTION: Action = Action::Maintenance;
+    const UNKNOWN: Code = Code::MaintenanceNotFound;
+    const FULL: Code = Code::Busy;
+
+    type Order = Order;
+    type Run = MaintenanceRun;
+    type Error = MaintenanceError;
+
+    fn queued(asked: &Asked<Order>) -> MaintenanceRun {
+        let tables = asked.order.tables.iter().map(|table| MaintainedTable::queued(table));
+        MaintenanceRun { tables: tables.collect() }
     }
-}
 
-impl Job<'_> {
-    /// Carries it out and gives it as it ended; `None` where somebody else has to go on.
-    async fn all(mut self) -> Result<Option<MaintenanceInfo>, MaintenanceError> {
-        let open = self.inner.audit.begin(self.draft()).await?;
-        let inner = self.inner;
-        let turn = self.alive(inner.turn.lock()).await?;
-        for place in 0..self.run.tables.len() {
-            if self.stop.is_cancelled() {
-                break;
-            }
-            self.table(place).await?;
+    fn given_up(run: &mut MaintenanceRun) {
+        for table in run.tables.iter_mut().filter(|table| !ended(table)) {
+            table.state = MaintainedState::Skipped;
+            table.why = Some("it was cancelled".to_owned());
+        }
+    }
+
+    fn recorded(run: &MaintenanceRun) -> Option<Recorded> {
+        Some(Recorded { tables: versions(&run.tables), rows_in: None })
+    }
+
+    async fn carry_out(&self, attempt: &Attempt<'_, Self>) -> Result<Ended, MaintenanceError> {
+        let turn = tokio::select! {
+            turn = self.0.turn.lock() => turn,
+            () = attempt.stop.cancelled() => return Ok(Ended::Stopped),
+        };
+        let count = attempt.run().what.tables.len();
+        for place in 0..count {
+            self.table(attempt, place).await;
         }
         drop(turn);
-        let undone = self.run.tables.iter().any(|table| !ended(table));
-        let failed = self.run.tables.iter().any(|table| table.state == MaintainedState::Failed);
-        let tables = Some(versions(&self.run.tables));
-        if undone && !self.cancelled {
-            let end = End::other(Outcome::Interrupted, "left");
-            open.end(End { tables, ..end }).await?;
-            self.inner.shelf.write(self.id, self.lease.epoch(), &self.run).await?;
-            return Ok(None);
-        }
-        let end = match (failed, self.cancelled) {
-            (true, _) => End::other(Outcome::Failed, Code::Internal.name()),
-            (false, true) => End::other(Outcome::Cancelled, Code::Cancelled.name()),
-            (false, false) => End::ok(),
-        };
-        open.end(End { tables, ..end }).await?;
-        if self.cancelled {
-            cancel(&mut self.run);
-        } else {
-            self.run.state = WorkState::Succeeded;
-        }
-        if failed {
-            self.run.state = WorkState::Failed;
-        }
-        Ok(Some(self.run))
+        let run = attempt.run();
+        let failed = run.what.tables.iter().any(|it| it.state == MaintainedState::Failed);
+        let undone = run.what.tables.iter().any(|table| !ended(table));
+        Ok(match (failed, undone) {
+            (true, _) if !undone || attempt.is_cancelled() => Ended::Failed(Code::Internal),
+            _ if undone || attempt.is_cancelled() => Ended::Stopped,
+            _ => Ended::Wholly,
+        })
     }
+}
 
-    async fn table(&mut self, place: usize) -> Result<(), MaintenanceError> {
-        let Some(table) = self.run.tables.get_mut(place).filter(|table| !ended(table)) else {
-            return Ok(());
+impl Upkeep {
+    /// Maintains a table, unless it was, or the maintenance is to stop.
+    async fn table(&self, attempt: &Attempt<'_, Self>, place: usize) {
+        let name = {
+            let mut run = attempt.run();
+            let Some(table) = run.what.tables.get_mut(place).filter(|table| !ended(table)) else {
+                return;
+            };
+            if attempt.stop.is_cancelled() {
+                return;
+            }
+            table.state = MaintainedState::Running;
+            table.table.clone()
         };
-        let name = table.table.clone();
-        table.state = MaintainedState::Running;
-        let inner = self.inner;
-        let target = inner.targets.iter().find(|target| target.name == name);
+        let target = self.0.targets.iter().find(|target| target.name == name);
         let done = match target {
             // Another server, with another pipeline, took the order.
             None => MaintainedTable {
@@ -122,62 +92,12 @@ impl Job<'_> {
                 why: Some("it is not declared".to_owned()),
                 ..MaintainedTable::queued(&name)
             },
-            Some(target) => {
-                let (author, stop) = (self.author(), self.stop.clone());
-                self.alive(inner.maintain(target, &author, &stop, true)).await?
-            }
+            Some(target) => self.0.maintain(target, &attempt.author(), &attempt.stop, true).await,
         };
         // What was stopped, but not by a cancel, is done by whoever is next.
-        let left = self.stop.is_cancelled() && !self.cancelled;
-        if let Some(table) = self.run.tables.get_mut(place).filter(|_| !left) {
+        let left = attempt.stop.is_cancelled() && !attempt.is_cancelled();
+        if let Some(table) = attempt.run().what.tables.get_mut(place).filter(|_| !left) {
             *table = done;
-        }
-        Ok(())
-    }
-
-    /// Waits for work, with signs of life, and stops it when somebody cancels the order or the lease
-    /// is lost. Work is never dropped: it ends by itself.
-    async fn alive<T>(&mut self, work: impl Future<Output = T>) -> Result<T, MaintenanceError> {
-        tokio::pin!(work);
-        let lost = self.lease.lost();
-        self.inner.shelf.write(self.id, self.lease.epoch(), &self.run).await?;
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = tokio::time::sleep(PULSE) => {}
-            }
-            // A store that fails for a moment ends nothing.
-            match self.inner.shelf.is_cancelled(self.id).await {
-                Ok(cancelled) => self.cancelled |= cancelled,
-                Err(error) => tracing::warn!(%error, "cancels are not heard"),
-            }
-            if self.cancelled || lost.is_cancelled() {
-                self.stop.cancel();
-            }
-            if let Err(error) = self.inner.shelf.write(self.id, self.lease.epoch(), &self.run).await
-            {
-                tracing::warn!(%error, "progress was not written");
-            }
-        }
-    }
-
-    fn author(&self) -> Author {
-        Author {
-            who: self.asked.principal.clone(),
-            request_id: self.asked.request_id.clone(),
-            run: Some(self.id.to_owned()),
-        }
-    }
-
-    /// What is recorded when it begins.
-    fn draft(&self) -> Draft {
-        let roles = self.asked.roles.iter().filter_map(|role| Role::parse(role));
-        Draft {
-            principal: Some(self.asked.principal.clone()),
-            roles: roles.map(Role::name).collect(),
-            request_id: self.asked.request_id.clone(),
-            tables: self.asked.tables.iter().map(|table| (table.clone(), None)).collect(),
-            ..Draft::new(Action::Maintenance, format!("maintenance {}", self.id))
         }
     }
 }

@@ -14,4 +14,5 @@ mod service;
 mod target;
 
 pub use error::MaintenanceError;
-pub use service::{Asker, Maintenance, MaintenanceRules};
+pub use job::Upkeep;
+pub use service::{Maintenance, MaintenanceRules};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::error::MaintenanceError;
 use super::job::versions;
 use super::service::{Inner, Maintenance};
@@ -17,23 +19,23 @@ impl Maintenance {
     /// Maintains all tables now and then until the server stops. All servers of a lake do; the leases
     /// let one of them do a table.
     pub async fn keep_schedule(&self) {
-        let inner = &self.0;
+        let (inner, stop) = (&self.inner, self.work().stopping());
         let Some(every) = inner.rules.every else { return };
         loop {
             // Servers that were started together should not meet at every table.
             let pause = every.mul_f64(rand::random_range(0.8..1.2));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = inner.stop.cancelled() => return,
+                () = stop.cancelled() => return,
             }
             // It ends by itself when the server stops, but not at once while it reads a long log.
             let patience = async {
-                inner.stop.cancelled().await;
+                stop.cancelled().await;
                 tokio::time::sleep(PATIENCE).await;
             };
             tokio::select! {
-                ended = inner.all() => if let Err(error) = ended {
-                    tracing::warn!(%error, "maintenance was not recorded or swept");
+                ended = inner.all(stop) => if let Err(error) = ended {
+                    tracing::warn!(%error, "maintenance was not recorded");
                 },
                 () = patience => return,
             }
@@ -43,15 +45,15 @@ impl Maintenance {
 
 impl Inner {
     /// Every table once. What was done is recorded; nothing is where nothing was.
-    async fn all(&self) -> Result<(), MaintenanceError> {
+    async fn all(&self, stop: &CancellationToken) -> Result<(), MaintenanceError> {
         let _turn = self.turn.lock().await;
         let author = Author::new(WHO);
         let mut changed = Vec::new();
         for target in &self.targets {
-            if self.stop.is_cancelled() {
+            if stop.is_cancelled() {
                 break;
             }
-            let report = self.maintain(target, &author, &self.stop, false).await;
+            let report = self.maintain(target, &author, stop, false).await;
             if report.changed() {
                 changed.push(report);
             }
@@ -62,6 +64,6 @@ impl Inner {
             let end = End { tables: Some(versions(&changed)), ..End::ok() };
             self.audit.record(draft, end).await?;
         }
-        self.sweep().await
+        Ok(())
     }
 }

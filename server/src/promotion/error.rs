@@ -11,7 +11,7 @@ use crate::ledger::audit::AuditError;
 /// What is said where only the log says more.
 const INTERNAL: &str = "the server failed; its log says why";
 
-/// A table that was not brought up to date, and stays as it was; or a run that is not there.
+/// A table that was not brought up to date, and stays as it was; or a run that is not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum PromotionError {
     /// The pipeline derives no such table.
@@ -52,12 +52,6 @@ pub enum PromotionError {
         /// How often it was tried.
         attempts: usize,
     },
-    /// There is no such run.
-    #[error("there is no promotion {0}")]
-    UnknownRun(String),
-    /// Too many runs wait.
-    #[error("{0} promotions wait already")]
-    QueueFull(usize),
     /// What became of tables cannot be written.
     #[error("result: {0}")]
     Result(#[from] serde_json::Error),
@@ -83,9 +77,7 @@ impl PromotionError {
         match self {
             Self::NotDerived(_) => Code::TableNotFound,
             Self::NoTables => Code::Malformed,
-            Self::UnknownRun(_) => Code::PromotionNotFound,
-            Self::QueueFull(_) => Code::PromotionsWait,
-            Self::Ledger(LedgerError::KeyReused) => Code::KeyReused,
+            Self::Ledger(error) => error.code(),
             Self::Contended { .. } | Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
             Self::Rules { .. } => Code::PromotionFailed,
             Self::Select { source, .. } | Self::Lake(LakeError::Plan { source, .. }) => {
@@ -96,9 +88,7 @@ impl PromotionError {
                 }
             }
             Self::Audit(_) => Code::AuditUnavailable,
-            Self::SourceMissing { .. } | Self::Result(_) | Self::Ledger(_) | Self::Lake(_) => {
-                Code::Internal
-            }
+            Self::SourceMissing { .. } | Self::Result(_) | Self::Lake(_) => Code::Internal,
         }
     }
 

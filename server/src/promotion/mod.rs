@@ -6,8 +6,6 @@
 //! can disagree with it.
 
 mod append;
-mod asked;
-mod attempt;
 mod checks;
 mod difference;
 mod done;
@@ -17,6 +15,7 @@ mod plan;
 mod rebuild;
 mod row_set;
 mod run;
+mod runs;
 mod runs_table;
 mod schedule;
 mod select;
@@ -25,11 +24,11 @@ mod sources;
 mod subjects;
 mod touched;
 mod work;
-mod worker;
 
 pub use error::PromotionError;
 pub use plan::{Mode, Why};
 pub use run::{Promotion, TableRun};
+pub use runs::Runs;
 pub use runs_table::declared;
 pub use schedule::{Schedule, ScheduleError};
-pub use service::{Asker, PromotionRules, Promotions};
+pub use service::{PromotionRules, Promotions};

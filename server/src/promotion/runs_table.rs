@@ -8,7 +8,6 @@ use deltalake::arrow::datatypes::{DataType, Schema};
 use serde_json::json;
 use stedi_openapi::PromotionInfo;
 
-use super::asked::Asked;
 use super::error::PromotionError;
 use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Writer, commit};
 use crate::pipeline::{Class, Column, Declared, Zone};
@@ -75,7 +74,7 @@ pub(super) async fn create(lake: &Lake) -> Result<(), LakeError> {
 pub(super) async fn append(
     lake: &Lake,
     run: &PromotionInfo,
-    asked: &Asked,
+    request_id: Option<String>,
 ) -> Result<(), PromotionError> {
     let zone = Zone::System.name();
     let marker = format!("run:{}", run.id);
@@ -94,7 +93,7 @@ pub(super) async fn append(
             columns: None,
             written: writer.finish().await?,
             txns: vec![(marker.clone(), 1)],
-            author: Author { request_id: asked.request_id.clone(), ..Author::new("service") },
+            author: Author { request_id: request_id.clone(), ..Author::new("service") },
             info: json!({ "operation": "run", "run": run.id }),
         };
         match commit(lake, zone, &table, change).await {
@@ -109,14 +108,14 @@ fn row(run: &PromotionInfo) -> Result<RecordBatch, PromotionError> {
     let text = |text: Option<&str>| Arc::new(StringArray::from(vec![text])) as ArrayRef;
     let number = |number: Option<i64>| Arc::new(Int64Array::from(vec![number])) as ArrayRef;
     let sum = |rows: fn(&stedi_openapi::PromotedTable) -> u64| {
-        let rows: u64 = run.tables.iter().map(rows).sum();
+        let rows: u64 = run.what.tables.iter().map(rows).sum();
         number(i64::try_from(rows).ok())
     };
-    let tables = serde_json::to_string(&run.tables)?;
+    let tables = serde_json::to_string(&run.what.tables)?;
     let columns = vec![
         text(Some(&run.id)),
         text(Some(run.state.name())),
-        text(Some(run.cause.name())),
+        text(Some(run.what.cause.name())),
         text(Some(&run.principal)),
         text(run.request_id.as_deref()),
         number(Some(run.created)),

@@ -8,7 +8,8 @@ use croner::Cron;
 use stedi_openapi::PromotionCause;
 
 use super::error::PromotionError;
-use super::service::{Asker, Promotions};
+use super::service::Promotions;
+use crate::ledger::Asker;
 
 /// The longest sleep: a clock that is set meanwhile is noticed then.
 const NAP: Duration = Duration::from_secs(60);
@@ -52,7 +53,7 @@ impl Promotions {
     /// Gives the orders of the schedule until the server stops. All servers of a lake do, and each
     /// time is one run: its key is the time.
     pub async fn keep_schedule(&self) {
-        let Some(schedule) = &self.0.rules.schedule else { return };
+        let Some(schedule) = &self.schedule else { return };
         let mut from = Utc::now();
         while let Some(next) = schedule.after(from) {
             loop {
@@ -75,11 +76,11 @@ impl Promotions {
 
     /// Orders a run after loads, if the pipeline says so, until the server stops.
     pub async fn keep_following_loads(&self) {
-        let Some(pause) = self.0.rules.after_load else { return };
+        let Some(pause) = self.after_load else { return };
         loop {
             tokio::select! {
-                () = self.0.loads.notified() => {}
-                () = self.0.stop.cancelled() => return,
+                () = self.loads.notified() => {}
+                () = self.work().stopping().cancelled() => return,
             }
             // What is loaded meanwhile is in the same run.
             if self.stopped_within(pause).await {
@@ -99,25 +100,17 @@ impl Promotions {
         if key.is_none() && self.one_waits().await? {
             return Ok(());
         }
-        self.ask(Asker::service(cause), None, key).await.map(|_| ())
+        self.ask(Asker::service(), cause, None, key).await.map(|_| ())
     }
 
     /// Whether a run of all tables waits that nobody began: it will see what is there now.
     async fn one_waits(&self) -> Result<bool, PromotionError> {
-        let all = self.0.promotion.in_order(None)?;
-        for id in self.0.shelf.open().await? {
-            let (run, attempts) = self.0.shelf.newest(&id).await?;
-            let asked = self.0.shelf.asked(&id).await?;
-            let waits = run.is_none() && attempts.count == 0 && !attempts.cancelled;
-            if waits && asked.is_some_and(|asked| asked.tables == all) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let all = self.in_order(None)?;
+        Ok(self.work().waiting().await?.iter().any(|order| order.tables == all))
     }
 
     async fn stopped_within(&self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.0.stop.cancelled()).await.is_ok()
+        tokio::time::timeout(time, self.work().stopping().cancelled()).await.is_ok()
     }
 }
 

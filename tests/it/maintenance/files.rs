@@ -152,11 +152,11 @@ async fn where_a_file_of_the_table_is_missing_nothing_is_removed() {
     let names = [TABLE.to_owned(), "customer_landing".to_owned()];
     let info = ordered(&keeper, Some(&names)).await;
     assert_eq!(info.state, WorkState::Failed);
-    let states: Vec<_> = info.tables.iter().map(|it| (it.table.as_str(), it.state)).collect();
+    let states: Vec<_> = info.what.tables.iter().map(|it| (it.table.as_str(), it.state)).collect();
     // The other table is maintained all the same.
     let expected = [("customer_landing", MaintainedState::Done), (TABLE, MaintainedState::Failed)];
     assert_eq!(states, expected);
-    let error = info.tables[1].error.as_ref().unwrap();
+    let error = info.what.tables[1].error.as_ref().unwrap();
     assert_eq!(error.code, "internal");
     assert!(table.join("part-old.parquet").exists());
 }

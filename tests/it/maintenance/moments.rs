@@ -79,7 +79,7 @@ async fn promotions_loads_and_maintenance_by_several_servers() {
 async fn keep(app: &App) -> Vec<MaintainedTable> {
     let info = ordered(app, None).await;
     assert_eq!(info.state, WorkState::Succeeded, "{info:?}");
-    info.tables
+    info.what.tables
 }
 
 /// A lake whose readings and what is derived from them are in several files.
@@ -159,7 +159,7 @@ async fn one_server_at_a_time_maintains_a_table() {
     let names = [LANDING.to_owned()];
     for app in [&one, &two] {
         let info = ordered(app, Some(&names)).await;
-        let table = &info.tables[0];
+        let table = &info.what.tables[0];
         assert_eq!(table.state, MaintainedState::Skipped, "{table:?}");
         assert_eq!(table.why.as_deref(), Some("it is being maintained already"));
         assert!(!table.changed());

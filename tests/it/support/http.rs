@@ -32,8 +32,8 @@ impl TestServer {
         let service = router(ApiState { app, verifier });
         let task = tokio::spawn(async move {
             let serving = server.serve(service, OWN_LIMITS, std::future::pending());
-            let (runs, imports) = (promotions.keep_working(), imports.keep_working());
-            tokio::join!(serving, runs, imports, maintenance.keep_working());
+            let (runs, imports) = (promotions.work().keep_working(), imports.work().keep_working());
+            tokio::join!(serving, runs, imports, maintenance.work().keep_working());
         });
         Self { url, config: config.clone(), http: Client::new(), task }
     }

@@ -6,4 +6,5 @@ mod run;
 mod service;
 
 pub use allowed::{Allowed, NotAllowed};
-pub use service::{ImportRules, Importer, Imports};
+pub use run::Files;
+pub use service::{ImportRules, Imports};

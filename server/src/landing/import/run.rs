@@ -1,153 +1,144 @@
-//! One server's attempt at an import: file by file, in the order of their names.
+//! An import as long work: file by file, in the order of their names.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use chrono::Utc;
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stedi_openapi::{Code, ImportFailure, ImportInfo, LoadResult, Problem, WorkState};
-use tokio::time::Instant;
+use stedi_openapi::{Code, ImportFailure, ImportRun, LoadResult};
 
-use super::service::{Asked, Inner, info};
-use crate::auth::Role;
-use crate::lake::{Author, Outside, OutsideFile};
-use crate::landing::{Content, LandingError, LoadKey, feed};
-use crate::ledger::Lease;
-use crate::ledger::audit::{Action, Draft, End, Outcome};
+use super::allowed::Allowed;
+use crate::lake::{Lake, Outside, OutsideFile};
+use crate::landing::{Content, Landing, LandingError, LoadKey, feed};
+use crate::ledger::audit::{Action, Audit, Draft, End, Outcome};
+use crate::ledger::{Asked, Attempt, Ended, Kind, Recorded};
 
 /// Files that are remembered as loaded, so that they need not be read again.
 const SEEN: &str = "system/loads/files";
-/// How often progress is written, and it is looked whether somebody cancelled.
-const PULSE: Duration = Duration::from_millis(500);
-/// Servers after which an import has failed: it may be what ends them.
-const ATTEMPTS: u32 = 4;
 /// Failures that are listed.
 const LISTED: usize = 100;
 
-impl Inner {
-    /// Brings an import to its end, or leaves it to whoever is next.
-    pub(super) async fn one(&self, id: &str, lease: &Lease) -> Result<(), LandingError> {
-        let Some(asked) = self.shelf.asked(id).await? else {
-            return Ok(self.shelf.close(id).await?);
-        };
-        self.shelf.keep(id, &asked).await?;
-        let (found, attempts) = self.shelf.newest(id).await?;
-        let mut run = found.unwrap_or_else(|| info(id, &asked));
-        if run.state.is_final() {
-            return Ok(self.shelf.close(id).await?);
-        }
-        run.attempts = attempts.count + 1;
-        run.started = run.started.or(Some(Utc::now().timestamp_millis()));
-        run.state = WorkState::Running;
-        if attempts.cancelled {
-            run.state = WorkState::Cancelled;
-        } else if attempts.count >= ATTEMPTS {
-            run.state = WorkState::Failed;
-            let detail = "the servers that carried it out ended before it did";
-            run.error = Some(Problem::of(Code::Internal, detail));
-        } else {
-            self.shelf.write(id, lease.epoch(), &run).await?;
-            match self.files(id, &asked, &mut run, lease).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    tracing::error!(import = id, %error, "an import failed");
-                    run.state = WorkState::Failed;
-                    run.error = Some(error.problem());
-                }
-            }
-        }
-        run.finished = Some(Utc::now().timestamp_millis());
-        self.shelf.write(id, lease.epoch(), &run).await?;
-        tracing::info!(
-            import = id,
-            state = run.state.name(),
-            files = run.files_done,
-            "import ended"
-        );
-        Ok(self.shelf.close(id).await?)
+/// Files that lie somewhere are loaded.
+pub struct Files {
+    pub(super) landing: Arc<Landing>,
+    pub(super) lake: Lake,
+    pub(super) audit: Audit,
+    /// Where they may come from.
+    pub(super) from: Allowed,
+    /// Told of every load.
+    pub(super) loaded: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+/// What is asked of an import.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub(super) table: String,
+    pub(super) source: String,
+}
+
+impl Kind for Files {
+    const NAME: &'static str = "import";
+    const FOLDER: &'static str = "system/imports";
+    const ONE_AT_A_TIME: bool = false;
+    const ACTION: Action = Action::Load;
+    const UNKNOWN: Code = Code::ImportNotFound;
+    const FULL: Code = Code::Busy;
+
+    type Order = Order;
+    type Run = ImportRun;
+    type Error = LandingError;
+
+    fn queued(asked: &Asked<Order>) -> ImportRun {
+        let Order { table, source } = asked.order.clone();
+        ImportRun { table, source, ..ImportRun::default() }
     }
 
-    /// Loads the files behind the last one that was looked at; false where others go on.
-    async fn files(
-        &self,
-        id: &str,
-        asked: &Asked,
-        run: &mut ImportInfo,
-        lease: &Lease,
-    ) -> Result<bool, LandingError> {
-        let outside = Outside::open(&self.rules.from.source(&asked.source)?)?;
+    /// Each load has a record.
+    fn recorded(_: &ImportRun) -> Option<Recorded> {
+        None
+    }
+
+    async fn carry_out(&self, attempt: &Attempt<'_, Self>) -> Result<Ended, LandingError> {
+        Ok(self.files(attempt).await.unwrap_or_else(|error| {
+            tracing::error!(import = attempt.id, %error, "an import failed");
+            attempt.run().error = Some(error.problem());
+            Ended::Failed(error.code())
+        }))
+    }
+}
+
+impl Files {
+    /// Loads the files behind the last one that was looked at.
+    async fn files(&self, attempt: &Attempt<'_, Self>) -> Result<Ended, LandingError> {
+        let order = &attempt.asked.order;
+        let outside = Outside::open(&self.from.source(&order.source)?)?;
         let files = outside.list().await?;
-        run.files = files.len() as u64;
-        let lost = lease.lost();
-        let mut written = Instant::now();
-        let last = run.last.clone();
+        let last = {
+            let mut run = attempt.run();
+            run.what.files = files.len() as u64;
+            run.what.last.clone()
+        };
         let left = files.iter().filter(|file| last.as_ref().is_none_or(|last| file.name > *last));
         for file in left {
-            if self.stop.is_cancelled() || lost.is_cancelled() {
-                self.shelf.write(id, lease.epoch(), run).await?;
-                return Ok(false);
+            if attempt.stop.is_cancelled() {
+                return Ok(Ended::Stopped);
             }
-            if written.elapsed() > PULSE {
-                if self.shelf.is_cancelled(id).await? {
-                    run.state = WorkState::Cancelled;
-                    return Ok(true);
+            let seen = format!("{SEEN}/{}/{}", order.table, digest(order, file));
+            let known = self.lake.read_object(&seen).await?.is_some();
+            let loaded = match known {
+                true => None,
+                false => Some(self.load(attempt, &outside, file).await),
+            };
+            if let Some(Ok(_)) = &loaded {
+                self.lake.put_object(&seen, b"{}".to_vec()).await?;
+            }
+            let mut run = attempt.run();
+            let run = &mut run.what;
+            match loaded {
+                None => run.files_skipped += 1,
+                Some(Ok(result)) => add(run, &result),
+                // The server stops: somebody else loads it.
+                Some(Err(LandingError::Abandoned { .. })) if attempt.stop.is_cancelled() => {
+                    return Ok(Ended::Stopped);
                 }
-                self.shelf.write(id, lease.epoch(), run).await?;
-                written = Instant::now();
-            }
-            let seen = format!("{SEEN}/{}/{}", asked.table, digest(asked, file));
-            if self.lake.read_object(&seen).await?.is_some() {
-                run.files_skipped += 1;
-            } else {
-                match self.load(id, asked, &outside, file).await {
-                    Ok(result) => {
-                        add(run, &result);
-                        self.lake.put_object(&seen, b"{}".to_vec()).await?;
-                    }
-                    // The server stops: somebody else loads it.
-                    Err(LandingError::Abandoned { .. }) if self.stop.is_cancelled() => continue,
-                    Err(error) => {
-                        tracing::warn!(import = id, file = file.name, %error, "not loaded");
-                        if run.failures.len() < LISTED {
-                            let error = error.problem();
-                            run.failures.push(ImportFailure { file: file.name.clone(), error });
-                        }
+                Some(Err(error)) => {
+                    tracing::warn!(import = attempt.id, file = file.name, %error, "not loaded");
+                    if run.failures.len() < LISTED {
+                        let error = error.problem();
+                        run.failures.push(ImportFailure { file: file.name.clone(), error });
                     }
                 }
             }
             run.files_done += 1;
             run.last = Some(file.name.clone());
         }
-        run.state = match run.failures.is_empty() {
-            true => WorkState::Succeeded,
-            false => WorkState::Failed,
-        };
-        Ok(true)
+        Ok(match attempt.run().what.failures.is_empty() {
+            true => Ended::Wholly,
+            false => Ended::Failed(Code::Internal),
+        })
     }
 
     /// Loads one file. Under the same name of the same import it gives the same answer again.
     async fn load(
         &self,
-        id: &str,
-        asked: &Asked,
+        attempt: &Attempt<'_, Self>,
         outside: &Outside,
         file: &OutsideFile,
     ) -> Result<LoadResult, LandingError> {
-        let roles = asked.roles.iter().filter_map(|role| Role::parse(role));
+        let (id, asked) = (attempt.id, attempt.asked);
+        let table = &asked.order.table;
         let draft = Draft {
-            principal: Some(asked.principal.clone()),
-            roles: roles.map(Role::name).collect(),
-            request_id: asked.request_id.clone(),
-            tables: [(asked.table.clone(), None)].into(),
-            ..Draft::new(Action::Load, format!("import {id}"))
+            tables: [(table.clone(), None)].into(),
+            ..asked.draft(Action::Load, format!("import {id}"))
         };
         let open = self.audit.begin(draft).await?;
-        let author = Author {
-            who: asked.principal.clone(),
-            request_id: asked.request_id.clone(),
-            run: Some(id.to_owned()),
-        };
+        let author = attempt.author();
         let key = LoadKey { principal: format!("import {id}"), key: file.name.clone() };
         let (feed, reader) = feed();
         let name = file.name.chars().take(200).collect();
@@ -163,14 +154,14 @@ impl Inner {
             feed.end().await;
             Ok::<_, LandingError>(())
         };
-        let load = self.landing.load(&asked.table, content, &author, Some(&key));
+        let load = self.landing.load(table, content, &author, Some(&key));
         let (sent, loaded) = tokio::join!(send, load);
         // What broke off outside is why the load did.
         let loaded = sent.and(loaded);
         let end = match &loaded {
             Ok(result) => End {
                 rows_in: Some(result.accepted),
-                tables: Some([(asked.table.clone(), Some(result.version))].into()),
+                tables: Some([(table.clone(), Some(result.version))].into()),
                 ..End::ok()
             },
             Err(_) => End::other(Outcome::Failed, "load_failed"),
@@ -183,7 +174,7 @@ impl Inner {
     }
 }
 
-fn add(run: &mut ImportInfo, result: &LoadResult) {
+fn add(run: &mut ImportRun, result: &LoadResult) {
     run.received += result.received;
     run.accepted += result.accepted;
     run.rejected += result.rejected;
@@ -193,9 +184,9 @@ fn add(run: &mut ImportInfo, result: &LoadResult) {
 }
 
 /// A file as it is now.
-fn digest(asked: &Asked, file: &OutsideFile) -> String {
+fn digest(order: &Order, file: &OutsideFile) -> String {
     let mut digest = Sha256::new();
-    for part in [&asked.source, &file.name, &file.stamp, &file.size.to_string()] {
+    for part in [&order.source, &file.name, &file.stamp, &file.size.to_string()] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part.as_bytes());
     }

@@ -1,10 +1,11 @@
-//! Long work as objects of the lake, so that every server knows it and any of them can go on with it.
+//! Work as objects of the lake, so that every server knows it and any of them can go on with it.
 //!
 //! - `<folder>/open/<id>.json` is an order that somebody has to look after: creating it is the order,
 //!   removing it the end.
 //! - `<folder>/runs/<id>/asked.json` is the same order, for as long as the run is kept.
 //! - `…/runs/<id>/at-<epoch>.json` is how far the holder of that epoch of the lease came; the highest
-//!   epoch counts. `…/runs/<id>/cancel` is there when somebody cancelled it.
+//!   epoch counts. `…/left-<epoch>` says that the holder left it to others and was well,
+//!   `…/cancel` that somebody cancelled it.
 //! - `<folder>/keys/<digest>.json` names the run that was asked for with a key.
 
 use std::marker::PhantomData;
@@ -14,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::error::LedgerError;
 use crate::lake::Lake;
+use crate::ledger::error::LedgerError;
 
 const ASKED: &str = "asked.json";
 const CANCEL: &str = "cancel";
+const LEFT: &str = "left-";
 
 /// What a key stands for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ struct Keyed {
 
 /// Work of one kind: `A` is what is asked for, `R` how far it is.
 #[derive(Debug)]
-pub struct Shelf<A, R> {
+pub(super) struct Shelf<A, R> {
     lake: Lake,
     folder: &'static str,
     kind: PhantomData<fn() -> (A, R)>,
@@ -38,11 +40,20 @@ pub struct Shelf<A, R> {
 
 /// Who took a run on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Attempts {
+pub(super) struct Attempts {
     /// How many holders of the lease.
     pub count: u32,
+    /// How many of them left it to others and were well.
+    pub left: u32,
     /// Whether somebody wants it cancelled.
     pub cancelled: bool,
+}
+
+impl Attempts {
+    /// How many ended without a word.
+    pub fn broken_off(self) -> u32 {
+        self.count.saturating_sub(self.left)
+    }
 }
 
 impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, R> {
@@ -52,12 +63,12 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
     }
 
     /// An id greater than those before it.
-    pub fn id() -> String {
+    pub fn id(&self) -> String {
         Uuid::now_v7().simple().to_string()
     }
 
     /// Whether a text can be an id.
-    pub fn is_id(text: &str) -> bool {
+    pub fn is_id(&self, text: &str) -> bool {
         text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 
@@ -83,7 +94,7 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         &self,
         principal: &str,
         key: &str,
-        body: &str,
+        body: &impl Serialize,
         id: &str,
     ) -> Result<String, LedgerError> {
         let mut digest = Sha256::new();
@@ -91,7 +102,7 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         digest.update(principal.as_bytes());
         digest.update(key.as_bytes());
         let path = format!("{}/keys/{}.json", self.folder, hex::encode(digest.finalize()));
-        let body = hex::encode(Sha256::digest(body.as_bytes()));
+        let body = hex::encode(Sha256::digest(bytes(&path, body)?));
         let keyed = Keyed { id: id.to_owned(), body: body.clone() };
         if self.lake.create_object(&path, bytes(&path, &keyed)?).await? {
             return Ok(id.to_owned());
@@ -117,19 +128,27 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         let names = self.lake.list_objects(&format!("{}/runs/{id}", self.folder)).await?;
         let epoch = |name: &String| name.strip_prefix("at-")?.strip_suffix(".json")?.parse().ok();
         let epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
+        let left = names.iter().filter(|name| name.starts_with(LEFT)).count();
         let cancelled = names.iter().any(|name| name == CANCEL);
-        let count = u32::try_from(epochs.len()).unwrap_or(u32::MAX);
+        let few = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let run = match epochs.iter().max() {
             None => None,
             Some(epoch) => self.read(&self.path(id, &at(*epoch))).await?,
         };
-        Ok((run, Attempts { count, cancelled }))
+        Ok((run, Attempts { count: few(epochs.len()), left: few(left), cancelled }))
     }
 
     /// Writes how far it is, as the holder of an epoch.
     pub async fn write(&self, id: &str, epoch: u64, run: &R) -> Result<(), LedgerError> {
         let path = self.path(id, &at(epoch));
         Ok(self.lake.put_object(&path, bytes(&path, run)?).await?)
+    }
+
+    /// Notes that the holder of an epoch leaves it to others, and is well.
+    pub async fn leave(&self, id: &str, epoch: u64) -> Result<(), LedgerError> {
+        let path = self.path(id, &format!("{LEFT}{epoch:010}"));
+        self.lake.create_object(&path, b"{}".to_vec()).await?;
+        Ok(())
     }
 
     /// Notes that somebody wants it cancelled.

@@ -1,0 +1,163 @@
+//! One server's attempt to carry work out, with signs of progress.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stedi_openapi::{Code, Work, WorkState};
+use tokio_util::sync::CancellationToken;
+
+use super::kind::{Ended, Kind, Recorded};
+use super::orders::{Asked, Inner};
+use crate::lake::Author;
+use crate::ledger::audit::{Draft, End, Outcome};
+use crate::ledger::leases::Lease;
+
+/// How often progress is written, and it is looked whether somebody cancelled.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// Work as this server carries it out.
+#[derive(Debug)]
+pub struct Attempt<'a, K: Kind> {
+    inner: &'a Inner<K>,
+    lease: &'a Lease,
+    /// Its id.
+    pub id: &'a str,
+    /// What was asked, by whom.
+    pub asked: &'a Asked<K::Order>,
+    /// Stops what is being done, for whatever reason.
+    pub stop: CancellationToken,
+    /// Somebody cancelled it.
+    cancelled: CancellationToken,
+    run: Mutex<Work<K::Run>>,
+}
+
+impl<'a, K: Kind> Attempt<'a, K> {
+    pub(super) fn new(
+        inner: &'a Inner<K>,
+        lease: &'a Lease,
+        id: &'a str,
+        asked: &'a Asked<K::Order>,
+        run: Work<K::Run>,
+    ) -> Self {
+        let (stop, cancelled) = (CancellationToken::new(), CancellationToken::new());
+        Self { inner, lease, id, asked, stop, cancelled, run: Mutex::new(run) }
+    }
+
+    /// What is told of it; what is changed here is written soon. Not to be held for long.
+    pub fn run(&self) -> MutexGuard<'_, Work<K::Run>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody cancelled it, and it is not merely left to others.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// Whoever asked, for commits.
+    pub fn author(&self) -> Author {
+        Author {
+            who: self.asked.principal.clone(),
+            request_id: self.asked.request_id.clone(),
+            run: Some(self.id.to_owned()),
+        }
+    }
+
+    /// Waits for a part of the work, and tells now and then how far it is.
+    pub async fn with_progress<T>(
+        &self,
+        part: impl Future<Output = T>,
+        tell: impl Fn(&mut K::Run),
+    ) -> T {
+        tokio::pin!(part);
+        loop {
+            let done = tokio::time::timeout(PULSE, &mut part).await;
+            tell(&mut self.run().what);
+            if let Ok(done) = done {
+                return done;
+            }
+        }
+    }
+
+    /// Carries it out and gives it as it ended; `None` where somebody else has to go on.
+    pub(super) async fn all(self) -> Result<Option<Work<K::Run>>, K::Error> {
+        let Inner { shelf, audit, kind, .. } = self.inner;
+        let epoch = self.lease.epoch();
+        let recorded = K::recorded(&self.run().what);
+        let open = match recorded {
+            None => None,
+            Some(Recorded { tables, .. }) => {
+                let draft = self.asked.draft(K::ACTION, format!("{} {}", K::NAME, self.id));
+                Some(audit.begin(Draft { tables, ..draft }).await?)
+            }
+        };
+        let begun = self.run().clone();
+        shelf.write(self.id, epoch, &begun).await?;
+        *self.inner.here() = Some((self.id.to_owned(), self.cancelled.clone()));
+        let done = CancellationToken::new();
+        let work = async {
+            let ended = kind.carry_out(&self).await;
+            done.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(work, self.pulse(&done, begun));
+        *self.inner.here() = None;
+        let mut run = self.run().clone();
+        let end = match ended {
+            Ok(Ended::Wholly) => End::ok(),
+            Ok(Ended::Failed(code)) => End::other(Outcome::Failed, code.name()),
+            Ok(Ended::Stopped) if self.is_cancelled() => {
+                End::other(Outcome::Cancelled, Code::Cancelled.name())
+            }
+            Ok(Ended::Stopped) | Err(_) => End::other(Outcome::Interrupted, "left"),
+        };
+        let outcome = end.outcome;
+        if let (Some(open), Some(Recorded { tables, rows_in })) = (open, K::recorded(&run.what)) {
+            open.end(End { tables: Some(tables), rows_in, ..end }).await?;
+        }
+        run.state = match outcome {
+            Outcome::Ok => WorkState::Succeeded,
+            Outcome::Failed => WorkState::Failed,
+            Outcome::Cancelled => WorkState::Cancelled,
+            _ => {
+                shelf.write(self.id, epoch, &run).await?;
+                // Who lost the lease, as it was away for too long, may have been kept busy by it.
+                if ended.is_err() || self.inner.stop.is_cancelled() {
+                    shelf.leave(self.id, epoch).await?;
+                }
+                return ended.map(|_| None);
+            }
+        };
+        Ok(Some(run))
+    }
+
+    /// Writes how far it is, and hears who wants it to stop.
+    async fn pulse(&self, done: &CancellationToken, mut written: Work<K::Run>) {
+        let (shelf, lost) = (&self.inner.shelf, self.lease.lost());
+        loop {
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = lost.cancelled() => self.stop.cancel(),
+                () = self.inner.stop.cancelled() => self.stop.cancel(),
+                () = self.cancelled.cancelled() => self.stop.cancel(),
+                () = tokio::time::sleep(PULSE) => {}
+            }
+            if self.stop.is_cancelled() {
+                return done.cancelled().await;
+            }
+            match shelf.is_cancelled(self.id).await {
+                Ok(true) => self.cancelled.cancel(),
+                Ok(false) => {}
+                // A store that fails for a moment ends nothing.
+                Err(error) => tracing::warn!(kind = K::NAME, %error, "cancels are not heard"),
+            }
+            let run = self.run().clone();
+            if run != written {
+                // What is not written now is written later, or told by the end.
+                if let Err(error) = shelf.write(self.id, self.lease.epoch(), &run).await {
+                    tracing::warn!(kind = K::NAME, id = self.id, %error, "progress was not written");
+                }
+                written = run;
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Takes orders for work and says how far they are.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use stedi_openapi::{Work, WorkState};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::kind::Kind;
+use super::shelf::Shelf;
+use crate::auth::{Principal, Role};
+use crate::lake::Lake;
+use crate::ledger::audit::{Action, Audit, Draft};
+use crate::ledger::error::LedgerError;
+use crate::ledger::leases::Leases;
+
+/// How long a cancel waits for its effect.
+const HEARD: Duration = Duration::from_secs(2);
+
+/// How work of a kind is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkRules {
+    /// Orders that may wait.
+    pub queued: usize,
+    /// Time without a sign of life after which another server takes over.
+    pub lease: Duration,
+    /// How long work that has ended is kept, and a key remembered.
+    pub keep: Duration,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// A token's `sub`, or `service`.
+    pub principal: String,
+    /// Its roles, by name.
+    pub roles: Vec<String>,
+    /// The request.
+    pub request_id: Option<String>,
+}
+
+impl Asker {
+    /// Whoever has a token.
+    pub fn new(principal: &Principal, request_id: Option<String>) -> Self {
+        let roles = principal.roles.iter().map(|role| role.name().to_owned()).collect();
+        Self { principal: principal.subject.clone(), roles, request_id }
+    }
+
+    /// The server by itself.
+    pub fn service() -> Self {
+        Self { principal: "service".to_owned(), roles: Vec::new(), request_id: None }
+    }
+}
+
+/// What was asked, by whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Asked<O> {
+    /// What.
+    #[serde(flatten)]
+    pub order: O,
+    /// A token's `sub`, or `service`.
+    pub principal: String,
+    /// Its roles, by name.
+    pub roles: Vec<String>,
+    /// The request.
+    pub request_id: Option<String>,
+    /// Epoch milliseconds.
+    pub created: i64,
+}
+
+impl<O> Asked<O> {
+    /// What is recorded when something of it begins.
+    pub fn draft(&self, action: Action, resource: String) -> Draft {
+        let roles = self.roles.iter().filter_map(|role| Role::parse(role));
+        Draft {
+            principal: Some(self.principal.clone()),
+            roles: roles.map(Role::name).collect(),
+            request_id: self.request_id.clone(),
+            ..Draft::new(action, resource)
+        }
+    }
+}
+
+/// The work of one kind in a lake; clones are the same.
+#[derive(Debug)]
+pub struct LongWork<K: Kind>(pub(super) Arc<Inner<K>>);
+
+impl<K: Kind> Clone for LongWork<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Inner<K: Kind> {
+    pub kind: K,
+    pub shelf: Shelf<Asked<K::Order>, Work<K::Run>>,
+    pub leases: Leases,
+    pub audit: Audit,
+    pub rules: WorkRules,
+    /// There may be something to do.
+    pub work: Notify,
+    /// Something has ended here.
+    pub ended: Notify,
+    pub stop: CancellationToken,
+    /// What this server is at, and how to cancel it.
+    pub here: Mutex<Option<(String, CancellationToken)>>,
+}
+
+impl<K: Kind> LongWork<K> {
+    /// The work of a lake. Nothing is carried out before [`LongWork::keep_working`].
+    pub fn new(lake: &Lake, kind: K, audit: Audit, rules: WorkRules) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            shelf: Shelf::new(lake.clone(), K::FOLDER),
+            leases: Leases::new(lake.clone(), rules.lease),
+            audit,
+            rules,
+            work: Notify::new(),
+            ended: Notify::new(),
+            stop: CancellationToken::new(),
+            here: Mutex::default(),
+        }))
+    }
+
+    /// What knows how it is carried out.
+    pub fn kind(&self) -> &K {
+        &self.0.kind
+    }
+
+    /// Takes an order. With a key, the same order of the same principal is taken once.
+    ///
+    /// # Errors
+    /// [`LedgerError::KeyReused`], [`LedgerError::WorkWaits`].
+    pub async fn ask(
+        &self,
+        asker: Asker,
+        order: K::Order,
+        key: Option<&str>,
+    ) -> Result<Work<K::Run>, LedgerError> {
+        let Inner { shelf, rules, work, .. } = &*self.0;
+        let mut id = shelf.id();
+        if let Some(key) = key {
+            id = shelf.keyed(&asker.principal, key, &order, &id).await?;
+            match self.get(&id).await {
+                // Its first order may have ended before it was kept.
+                Err(LedgerError::NoWork { .. }) => {}
+                found => return found,
+            }
+        }
+        let count = shelf.open().await?.len();
+        if count >= rules.queued {
+            return Err(LedgerError::WorkWaits { kind: K::NAME, count, code: K::FULL });
+        }
+        let Asker { principal, roles, request_id } = asker;
+        let created = Utc::now().timestamp_millis();
+        let asked = Asked { order, principal, roles, request_id, created };
+        shelf.ask(&id, &asked).await?;
+        work.notify_one();
+        Ok(queued::<K>(&id, &asked))
+    }
+
+    /// Work as it is now.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoWork`]
+    pub async fn get(&self, id: &str) -> Result<Work<K::Run>, LedgerError> {
+        let unknown = || {
+            let id = id.chars().take(64).collect();
+            LedgerError::NoWork { kind: K::NAME, id, code: K::UNKNOWN }
+        };
+        let shelf = &self.0.shelf;
+        if !shelf.is_id(id) {
+            return Err(unknown());
+        }
+        let asked = shelf.asked(id).await?.ok_or_else(unknown)?;
+        let (run, attempts) = shelf.newest(id).await?;
+        Ok(run.unwrap_or_else(|| {
+            let mut run = queued::<K>(id, &asked);
+            if attempts.cancelled {
+                run.state = WorkState::Cancelled;
+                K::given_up(&mut run.what);
+            }
+            run
+        }))
+    }
+
+    /// A page of it, newest first: what has an id smaller than `before`; and the `before` of the next
+    /// page, if there is one.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn page(
+        &self,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<(Vec<Work<K::Run>>, Option<String>), LedgerError> {
+        let ids = self.0.shelf.ids().await?;
+        let mut ids = ids.into_iter().filter(|id| before.is_none_or(|before| id.as_str() < before));
+        let mut page = Vec::new();
+        for id in ids.by_ref().take(limit) {
+            match self.get(&id).await {
+                Ok(run) => page.push(run),
+                // Its time was over a moment ago.
+                Err(LedgerError::NoWork { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let more = ids.next().is_some();
+        let next = page.last().filter(|_| more).map(|run| run.id.clone());
+        Ok((page, next))
+    }
+
+    /// Orders that somebody has to look after and nobody began yet.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn waiting(&self) -> Result<Vec<K::Order>, LedgerError> {
+        let shelf = &self.0.shelf;
+        let mut waiting = Vec::new();
+        for id in shelf.open().await? {
+            let (run, attempts) = shelf.newest(&id).await?;
+            if run.is_none() && attempts.count == 0 && !attempts.cancelled {
+                waiting.extend(shelf.asked(&id).await?.map(|asked| asked.order));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Work once it has ended, or after some time.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoWork`]
+    pub async fn wait(&self, id: &str, time: Duration) -> Result<Work<K::Run>, LedgerError> {
+        let end = tokio::time::Instant::now() + time;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            // Before the look, or an end right behind it is not heard of.
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            let run = self.get(id).await?;
+            if run.state.is_final() || tokio::time::Instant::now() + pause > end {
+                return Ok(run);
+            }
+            tokio::select! {
+                () = ended => {}
+                // It may end on another server.
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(Duration::from_millis(250));
+        }
+    }
+
+    /// Stops it: what was done stays done. Work that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoWork`]
+    pub async fn cancel(&self, id: &str) -> Result<Work<K::Run>, LedgerError> {
+        let run = self.get(id).await?;
+        if run.state.is_final() {
+            return Ok(run);
+        }
+        self.0.shelf.cancel(id).await?;
+        if let Some((here, token)) = self.0.here().as_ref()
+            && here == id
+        {
+            token.cancel();
+        }
+        self.0.work.notify_one();
+        self.wait(id, HEARD).await
+    }
+
+    /// Cancelled when the server is told to stop.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Leaves what this server is at to others, and begins nothing more.
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+    }
+}
+
+impl<K: Kind> Inner<K> {
+    pub fn here(&self) -> MutexGuard<'_, Option<(String, CancellationToken)>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work that nobody began yet.
+pub(super) fn queued<K: Kind>(id: &str, asked: &Asked<K::Order>) -> Work<K::Run> {
+    Work {
+        id: id.to_owned(),
+        state: WorkState::Queued,
+        principal: asked.principal.clone(),
+        request_id: asked.request_id.clone(),
+        created: asked.created,
+        started: None,
+        finished: None,
+        attempts: 0,
+        what: K::queued(asked),
+        error: None,
+    }
+}
