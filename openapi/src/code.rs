@@ -86,6 +86,8 @@ codes! {
     Timeout 503 "timeout" "The request took longer than requests may."
     Stopping 503 "stopping" "The server is stopping."
     Busy 503 "busy" "As much of this runs as may run at once."
+    ConsentChanged 503 "consent_changed" "A customer withdrew their consent while this was read; ask again."
+    ConsentUnknown 503 "consent_unknown" "Whether consents were withdrawn cannot be found out at the moment, so no row is given."
     AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
 }

@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
-use crate::ledger::{LedgerError, SubjectKey, WorkRules};
+use crate::ledger::{Deny, LedgerError, SubjectKey, WorkRules};
 use crate::maintenance::{Maintenance, MaintenanceRules};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
@@ -48,6 +48,8 @@ pub struct App {
     pub statements: Statements,
     /// What was done is recorded.
     pub audit: Audit,
+    /// Whose rows no read returns.
+    pub deny: Deny,
 }
 
 /// Why a server does not start.
@@ -138,7 +140,9 @@ impl App {
             move || loads.loaded(),
         );
         let limits = statement_limits(&config.limits, metrics.clone());
-        let query = Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), limits)?;
+        let deny = Deny::new(lake.clone(), Duration::from_millis(config.consent.staleness_ms));
+        let query =
+            Query::new(lake.clone(), Arc::clone(&pipeline), catalog.clone(), deny.clone(), limits)?;
         let rules = StatementsRules {
             keep: Duration::from_secs(config.statements.keep_seconds),
             at_once: config.statements.at_once,
@@ -159,6 +163,7 @@ impl App {
             query,
             statements,
             audit,
+            deny,
         })
     }
 

@@ -12,6 +12,7 @@ mod clients;
 mod consent;
 mod crash;
 mod demo;
+mod denied;
 mod edge;
 mod faults;
 mod forms;

@@ -126,6 +126,7 @@ impl ApiError {
             Code::AuditUnavailable => {
                 "requests cannot be recorded at the moment, so none is answered".to_owned()
             }
+            Code::ConsentUnknown => Code::ConsentUnknown.meaning().to_owned(),
             Code::BodyBroken => "the body broke off; nothing of it is loaded".to_owned(),
             _ => self.to_string(),
         }
@@ -153,7 +154,11 @@ impl IntoResponse for ApiError {
                 headers.insert(WWW_AUTHENTICATE, invalid);
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                let seconds = if code == Code::Busy { "2" } else { "10" };
+                let seconds = match code {
+                    Code::ConsentChanged => "1",
+                    Code::Busy | Code::ConsentUnknown => "2",
+                    _ => "10",
+                };
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
             }
             // RFC 9110, section 15.5.16.

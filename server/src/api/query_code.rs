@@ -18,7 +18,7 @@ const ASKING: [Code; 12] = [
     Code::QueueFull,
 ];
 /// What can go wrong while it is answered.
-const ANSWERING: [Code; 11] = [
+const ANSWERING: [Code; 13] = [
     Code::TableNotFound,
     Code::NotAcceptable,
     Code::TimeLimit,
@@ -30,9 +30,12 @@ const ANSWERING: [Code; 11] = [
     Code::Cancelled,
     Code::NoTurn,
     Code::Stopping,
+    Code::ConsentChanged,
+    Code::ConsentUnknown,
 ];
 /// The problems of a kept result.
-pub(super) const RESULT: [Code; 3] = [Code::StatementNotFound, Code::NotAcceptable, Code::NotDone];
+pub(super) const RESULT: [Code; 4] =
+    [Code::StatementNotFound, Code::NotAcceptable, Code::NotDone, Code::ConsentUnknown];
 
 /// Every problem of a statement that is answered at once.
 pub(super) fn answered() -> Vec<Code> {

@@ -94,7 +94,9 @@ impl Recorded {
             QueryError::RowLimit(_) | QueryError::ByteLimit(_) | QueryError::OutOfMemory(_) => {
                 Counted::Limited
             }
-            QueryError::Cancelled | QueryError::Stopping => Counted::Cancelled,
+            QueryError::Cancelled | QueryError::Stopping | QueryError::Consent(_) => {
+                Counted::Cancelled
+            }
             QueryError::Failed(_) | QueryError::Engine(_) | QueryError::Lake(_) => Counted::Failed,
             _ => Counted::Refused,
         });

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::error::ApiError;
 use super::recorded::Recorded;
+use crate::ledger::Reading;
 use crate::query::{Answer, Format, Part, QueryError};
 
 /// A result that broke after its first bytes; the connection ends with it.
@@ -29,24 +30,34 @@ enum Next {
 struct Rest {
     parts: Receiver<Part>,
     recorded: Recorded,
+    reading: Reading,
 }
 
 /// The body of an answer. It is recorded before its first byte, or with its end if that is there
-/// already.
+/// already. No byte leaves that may be a row of somebody whose consent was withdrawn meanwhile.
 pub(super) async fn body(
     answer: Answer,
     format: Format,
     mut recorded: Recorded,
+    reading: Reading,
 ) -> Result<Body, ApiError> {
     match answer {
         Answer::Whole(bytes, totals) => {
+            if let Err(error) = reading.still().await {
+                return refused(error.into(), recorded).await;
+            }
             recorded.left(totals.rows, bytes.len());
             recorded.done(totals).await?;
+            // Recording it may have taken a while.
+            reading.still().await.map_err(QueryError::from)?;
             Ok(Body::from(bytes))
         }
         Answer::Begun(first, rows, parts) => {
             recorded.leave().await?;
-            let next = Next::Bytes(first, rows, Rest { parts, recorded });
+            if let Err(error) = reading.still().await {
+                return refused(error.into(), recorded).await;
+            }
+            let next = Next::Bytes(first, rows, Rest { parts, recorded, reading });
             let frames = stream::unfold(next, move |next| next.frame(format));
             Ok(Body::new(StreamBody::new(frames)))
         }
@@ -56,15 +67,9 @@ pub(super) async fn body(
 impl Next {
     async fn frame(self, format: Format) -> Option<(Result<Frame<Bytes>, Broken>, Self)> {
         match self {
-            Self::Bytes(bytes, rows, rest) => {
-                rest.recorded.left(rows, bytes.len());
-                Some((Ok(Frame::data(bytes)), Self::More(rest)))
-            }
+            Self::Bytes(bytes, rows, rest) => rest.give(bytes, rows, format).await,
             Self::More(mut rest) => match rest.parts.recv().await {
-                Some(Part::Bytes(bytes, rows)) => {
-                    rest.recorded.left(rows, bytes.len());
-                    Some((Ok(Frame::data(bytes)), Self::More(rest)))
-                }
+                Some(Part::Bytes(bytes, rows)) => rest.give(bytes, rows, format).await,
                 // The last chunk says that all is there: not before that is on record.
                 Some(Part::End(totals, None)) => match rest.recorded.done(totals).await {
                     Ok(()) => Some((Ok(trailers("ok")), Self::Done)),
@@ -77,6 +82,28 @@ impl Next {
             Self::Done => None,
         }
     }
+}
+
+impl Rest {
+    /// Hands bytes over, if they may still be given.
+    async fn give(
+        self,
+        bytes: Bytes,
+        rows: u64,
+        format: Format,
+    ) -> Option<(Result<Frame<Bytes>, Broken>, Next)> {
+        if let Err(error) = self.reading.still().await {
+            return failed(error.into(), format, self.recorded).await;
+        }
+        self.recorded.left(rows, bytes.len());
+        Some((Ok(Frame::data(bytes)), Next::More(self)))
+    }
+}
+
+/// Nothing has left yet.
+async fn refused(error: QueryError, recorded: Recorded) -> Result<Body, ApiError> {
+    recorded.failed(&error).await?;
+    Err(error.into())
 }
 
 async fn failed(

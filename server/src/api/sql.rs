@@ -89,6 +89,7 @@ pub(super) async fn sql(
         *response.headers_mut() = answered;
         return Ok(response);
     }
+    let reading = ready.prepared.reading.clone();
     let answer = match ready.answer(format).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -99,7 +100,7 @@ pub(super) async fn sql(
     if let Answer::Begun(..) = answer {
         answered.insert(TRAILER, HeaderValue::from_static("stedi-outcome"));
     }
-    let mut response = Response::new(result::body(answer, format, recorded).await?);
+    let mut response = Response::new(result::body(answer, format, recorded, reading).await?);
     *response.headers_mut() = answered;
     Ok(response)
 }

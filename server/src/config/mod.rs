@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod consent;
 mod error;
 mod file;
 mod http;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 pub use audit::AuditConfig;
 pub use auth::AuthConfig;
+pub use consent::ConsentConfig;
 pub use error::ConfigError;
 pub use http::{HttpConfig, TlsConfig};
 pub use lake::LakeConfig;
@@ -53,6 +55,8 @@ pub struct Config {
     pub landing: LandingConfig,
     /// When promotions run, and how they are kept.
     pub promotion: PromotionConfig,
+    /// How soon a withdrawn consent is obeyed.
+    pub consent: ConsentConfig,
     /// How tables are kept quick and small.
     pub maintenance: MaintenanceConfig,
     /// What plans may use.
@@ -84,6 +88,7 @@ impl Default for Config {
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
             promotion: PromotionConfig::default(),
+            consent: ConsentConfig::default(),
             maintenance: MaintenanceConfig::default(),
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),

@@ -87,6 +87,12 @@ pub enum LedgerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The deny list cannot be read for a time.
+    #[error("the lake does not answer in time")]
+    Late,
+    /// Others keep changing the deny list.
+    #[error("others keep changing the deny list")]
+    Contended,
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),

@@ -1,11 +1,13 @@
 //! What everything above must agree on, kept in the lake's `system` zone.
 
 pub mod audit;
+mod deny;
 mod error;
 mod leases;
 mod subject_key;
 mod work;
 
+pub use deny::{Acknowledged, Denied, Deny, DenyError, DenyList, Hidden, LONGEST, Reading, Reason};
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
 pub use subject_key::SubjectKey;

@@ -1,5 +1,6 @@
 //! What the server counts and measures, for Prometheus. `docs/metrics.md` describes every name.
 
+mod deny;
 mod edge;
 mod family;
 mod lake;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use prometheus_client::metrics::gauge::Gauge;
 
+use deny::DenyFamilies;
 use edge::EdgeFamilies;
 use family::Book;
 use lake::LakeFamilies;
@@ -36,6 +38,7 @@ struct Families {
     statement: StatementFamilies,
     lake: LakeFamilies,
     maintenance: MaintenanceFamilies,
+    deny: DenyFamilies,
 }
 
 impl Default for Metrics {
@@ -52,7 +55,9 @@ impl Metrics {
         let statement = StatementFamilies::register(&mut book);
         let lake = LakeFamilies::register(&mut book);
         let maintenance = MaintenanceFamilies::register(&mut book);
-        Self { families: Arc::new(Families { book, edge, statement, lake, maintenance }) }
+        let deny = DenyFamilies::register(&mut book);
+        let families = Families { book, edge, statement, lake, maintenance, deny };
+        Self { families: Arc::new(families) }
     }
 
     /// All of them in the text format of OpenMetrics.

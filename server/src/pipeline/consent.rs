@@ -10,7 +10,7 @@ use super::error::PipelineError;
 use super::files::DECLARATION;
 use super::model::{LOAD_POSITION, LOAD_SEQUENCE, SUBJECT_ID};
 use super::spec::{ConsentSpec, Spec};
-use super::tables::Declared;
+use super::tables::{Belongs, Declared};
 use super::zone::Zone;
 
 /// The column that says up to when a customer's consents do not count any more, in epoch
@@ -54,6 +54,7 @@ impl Consent {
             columns: Self::columns(),
             sources: Vec::new(),
             clustered_by: vec![SUBJECT_ID.to_owned()],
+            belongs: Belongs::default(),
         }
     }
 }

@@ -4,8 +4,25 @@ use deltalake::arrow::datatypes::DataType;
 
 use super::column::{Class, Column};
 use super::consent::Consent;
-use super::model::{LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source};
+use super::model::{Derived, LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source};
 use super::zone::Zone;
+
+/// The columns that say whose a row of a derived table is, by the rule of which rows a promotion
+/// computes anew for somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Belongs {
+    /// A pseudonym.
+    pub subject: Option<String>,
+    /// A device, where rows are replaced by device: they may belong to all who claim it.
+    pub device: Option<String>,
+}
+
+impl Belongs {
+    /// Whether nobody can be told.
+    pub fn is_none(&self) -> bool {
+        self.subject.is_none() && self.device.is_none()
+    }
+}
 
 /// A table as the pipeline declares it.
 #[derive(Clone, Debug)]
@@ -22,6 +39,8 @@ pub struct Declared {
     pub sources: Vec<String>,
     /// The columns that its rows are sorted by in each file: what they are looked for by.
     pub clustered_by: Vec<String>,
+    /// Whose its rows are, if it is derived.
+    pub belongs: Belongs,
 }
 
 impl Pipeline {
@@ -36,6 +55,7 @@ impl Pipeline {
                 columns,
                 sources: Vec::new(),
                 clustered_by: owned(by),
+                belongs: Belongs::default(),
             };
         let sources = self.sources.iter().flat_map(|source| {
             let (name, description) = (source.name.clone(), source.description.clone());
@@ -52,9 +72,22 @@ impl Pipeline {
             columns: table.columns.clone(),
             sources: table.sources.clone(),
             clustered_by: owned(table.clustered_by()),
+            belongs: self.belongs(table),
         });
         let revocations = self.consent.iter().map(Consent::declared);
         sources.chain(revocations).chain(derived).collect()
+    }
+}
+
+impl Pipeline {
+    fn belongs(&self, table: &Derived) -> Belongs {
+        let has = |name: &str| table.columns.iter().any(|column| column.name == name);
+        let device = self.claims().map(|(_, device)| device);
+        let device = device.filter(|device| table.replace_by == *device);
+        Belongs {
+            subject: has(SUBJECT_ID).then(|| SUBJECT_ID.to_owned()),
+            device: device.map(str::to_owned),
+        }
     }
 }
 

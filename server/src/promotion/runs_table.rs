@@ -10,7 +10,7 @@ use stedi_openapi::PromotionInfo;
 
 use super::error::PromotionError;
 use crate::lake::{Author, Change, Columns, Lake, LakeError, Mode, Writer, commit};
-use crate::pipeline::{Class, Column, Declared, Zone};
+use crate::pipeline::{Belongs, Class, Column, Declared, Zone};
 
 const RUNS_TABLE: &str = "runs";
 /// How long the log names the runs that are in the table: longer than a run is repeated.
@@ -44,6 +44,7 @@ pub fn declared() -> Declared {
         columns,
         sources: Vec::new(),
         clustered_by: vec!["created".to_owned()],
+        belongs: Belongs::default(),
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) async fn answer(ready: Ready, format: Format) -> Result<Answer, Query
     let (limits, workers) = (ready.limits(), ready.workers());
     let (prepared, stop, turn) = ready.into_parts();
     let (deadline, seconds) = (stop.deadline, stop.seconds);
+    let reading = prepared.reading.clone();
     let (parts, mut taken) = mpsc::channel(PARTS_AHEAD);
     let (whole, at_once) = tokio::sync::oneshot::channel();
     let begun = workers.spawn(async move {
@@ -100,6 +101,7 @@ pub(super) async fn answer(ready: Ready, format: Format) -> Result<Answer, Query
             outcome = within(&stop, work.rows(prepared, format, stops)) => outcome,
             () = parts.closed() => Err(QueryError::Cancelled),
             () = stop.cancel.cancelled() => Err(QueryError::Cancelled),
+            error = reading.ended() => Err(error.into()),
         };
         // A plan that was stopped from within says so in its own words.
         let outcome = outcome.map_err(|error| stop.reason().unwrap_or(error));

@@ -6,6 +6,7 @@ use deltalake::datafusion::parquet::errors::ParquetError;
 use stedi_openapi::Code;
 
 use crate::lake::LakeError;
+use crate::ledger::DenyError;
 
 /// A statement that was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,9 @@ pub enum QueryError {
     /// The server stops.
     #[error("the server is stopping")]
     Stopping,
+    /// Its rows are not given.
+    #[error(transparent)]
+    Consent(#[from] DenyError),
     /// What the statement's author cannot help.
     #[error("{0}")]
     Engine(Box<DataFusionError>),
@@ -126,6 +130,8 @@ impl QueryError {
             Self::NoTurn(_) => Code::NoTurn,
             Self::Cancelled => Code::Cancelled,
             Self::Stopping => Code::Stopping,
+            Self::Consent(DenyError::Changed) => Code::ConsentChanged,
+            Self::Consent(DenyError::Unknown(_)) => Code::ConsentUnknown,
             Self::Engine(_) | Self::Lake(_) => Code::Internal,
         }
     }
@@ -134,6 +140,7 @@ impl QueryError {
     pub fn told(&self) -> String {
         match self {
             Self::Engine(_) | Self::Lake(_) => Self::INTERNAL.to_owned(),
+            Self::Consent(DenyError::Unknown(_)) => Code::ConsentUnknown.meaning().to_owned(),
             _ => self.to_string(),
         }
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod bounds;
 mod catalog;
+mod consenting;
 mod constants;
 mod error;
 mod explain;

@@ -24,6 +24,7 @@ use super::parameters::Parameters;
 use super::plans::Plans;
 use super::schemas::{CATALOG, Catalogs, LAKE_SCHEMA, StatementTables};
 use crate::lake::{Lake, StopWhen};
+use crate::ledger::{Deny, Reading};
 use crate::pipeline::Sight;
 
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -44,6 +45,7 @@ pub struct Statement {
 #[derive(Clone, Debug)]
 pub struct Planner {
     catalog: Catalog,
+    deny: Deny,
     /// What the session of every statement begins as.
     session: Arc<SessionState>,
     plans: Arc<Plans>,
@@ -58,9 +60,11 @@ pub struct Prepared {
     pub versions: BTreeMap<String, BTreeSet<u64>>,
     /// The columns of its result.
     pub schema: SchemaRef,
-    /// The same for the same answer: a digest of statement, parameters, sight and versions. `None`
-    /// where the answer depends on something else, such as the clock.
+    /// The same for the same answer: a digest of statement, parameters, sight, versions and whose
+    /// rows are hidden in them. `None` where the answer depends on something else, such as the clock.
     pub tag: Option<String>,
+    /// May it go on?
+    pub reading: Reading,
     explain: bool,
     memory: usize,
 }
@@ -70,7 +74,7 @@ impl Planner {
     ///
     /// # Errors
     /// If the functions of statements are not what they are expected to be.
-    pub fn new(lake: &Lake, catalog: Catalog) -> Result<Self, QueryError> {
+    pub fn new(lake: &Lake, catalog: Catalog, deny: Deny) -> Result<Self, QueryError> {
         let mut session = lake.sessions().session().state();
         let failed = |error| QueryError::Engine(Box::new(error));
         functions::restrict(&mut session).map_err(failed)?;
@@ -82,7 +86,7 @@ impl Planner {
             .with_default_catalog_and_schema(CATALOG, LAKE_SCHEMA);
         let session = SessionStateBuilder::new_from_existing(session).with_config(config).build();
         let session = Arc::new(session);
-        Ok(Self { catalog, session, plans: Arc::default() })
+        Ok(Self { catalog, deny, session, plans: Arc::default() })
     }
 
     /// Plans a statement over what somebody sees.
@@ -98,10 +102,13 @@ impl Planner {
         let gated = gate(&statement.sql, &statement.parameters, &limits.text)?;
         let failed = |error| QueryError::of(error, limits.memory);
         let runtime = self.catalog.lake().sessions().share(limits.memory).map_err(failed)?;
+        // Before any table is opened: rows that are denied later end the statement.
+        let list = self.deny.current().await?;
         let tables = StatementTables::new(
             self.catalog.clone(),
             sight.clone(),
             gated.moments,
+            Arc::clone(&list),
             Arc::clone(&self.session),
         );
         let session = SessionStateBuilder::new_from_existing(self.session.as_ref().clone())
@@ -115,7 +122,7 @@ impl Planner {
             described |= open(&tables, name).await?.ok_or(QueryError::UnknownTable(asked))?;
         }
         let versions = tables.versions();
-        let tag = tag(statement, sight, &versions);
+        let tag = tag(statement, sight, &versions, &tables.marks());
         let depends = gated.explain || described;
         let known = if depends { None } else { self.plans.get(&tag) };
         let (plan, same) = match known {
@@ -137,8 +144,9 @@ impl Planner {
         // What the information schema shows was opened while it was planned.
         let versions = if depends { tables.versions() } else { versions };
         let tag = same.then_some(tag);
-        let memory = limits.memory;
-        Ok(Prepared { plan, session, versions, schema, tag, explain: gated.explain, memory })
+        let reading = Reading::new(self.deny.clone(), list.seq(), tables.personal());
+        let (explain, memory) = (gated.explain, limits.memory);
+        Ok(Prepared { plan, session, versions, schema, tag, reading, explain, memory })
     }
 }
 
@@ -194,12 +202,18 @@ fn immutable(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
     Ok(same)
 }
 
-fn tag(statement: &Statement, sight: &Sight, versions: &BTreeMap<String, BTreeSet<u64>>) -> String {
+fn tag(
+    statement: &Statement,
+    sight: &Sight,
+    versions: &BTreeMap<String, BTreeSet<u64>>,
+    marks: &[(String, u64, String)],
+) -> String {
     let mut digest = Sha256::new();
     let parameters = serde_json::Value::Array(statement.parameters.values().to_vec()).to_string();
     let sight = format!("{sight:?}");
-    let versions = format!("{versions:?}");
-    for part in [env!("CARGO_PKG_VERSION"), &statement.sql, &parameters, &sight, &versions] {
+    let (versions, marks) = (format!("{versions:?}"), format!("{marks:?}"));
+    let release = env!("CARGO_PKG_VERSION");
+    for part in [release, &statement.sql, &parameters, &sight, &versions, &marks] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part.as_bytes());
     }

@@ -12,9 +12,11 @@ use deltalake::datafusion::common::{DataFusionError, Result};
 use deltalake::datafusion::execution::SessionState;
 
 use super::catalog::Catalog;
+use super::consenting::Consenting;
 use super::error::QueryError;
 use super::time_travel::Moment;
 use super::visible::Visible;
+use crate::ledger::DenyList;
 use crate::pipeline::{Declared, Sight, Zone};
 
 /// The name of the only catalog.
@@ -33,6 +35,8 @@ pub(super) struct StatementTables {
     /// What reads each table: made once, so that the statement sees one version of it.
     read: tokio::sync::Mutex<BTreeMap<String, Arc<dyn TableProvider>>>,
     versions: Mutex<BTreeMap<String, BTreeSet<u64>>>,
+    /// Whose rows no read returns.
+    list: Arc<DenyList>,
     session: Arc<SessionState>,
 }
 
@@ -41,16 +45,41 @@ impl StatementTables {
         catalog: Catalog,
         sight: Sight,
         moments: BTreeMap<String, (String, Moment)>,
+        list: Arc<DenyList>,
         session: Arc<SessionState>,
     ) -> Arc<Self> {
         let declared = catalog.declared(&sight);
         let (read, versions) = Default::default();
-        Arc::new(Self { catalog, sight, declared, moments, read, versions, session })
+        Arc::new(Self { catalog, sight, declared, moments, read, versions, list, session })
     }
 
     /// The versions that were read so far, by table.
     pub fn versions(&self) -> BTreeMap<String, BTreeSet<u64>> {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The versions of tables that hold rows of somebody, of those that were read so far.
+    pub fn personal(&self) -> Vec<(String, u64)> {
+        let personal = |table: &String| {
+            let declared = self.declared.iter().find(|declared| declared.name == *table);
+            declared.is_some_and(|declared| !declared.belongs.is_none())
+        };
+        let versions = self.versions().into_iter().filter(|(table, _)| personal(table));
+        versions
+            .flat_map(|(table, all)| all.into_iter().map(move |version| (table.clone(), version)))
+            .collect()
+    }
+
+    /// The marks of what is hidden in them.
+    pub fn marks(&self) -> Vec<(String, u64, String)> {
+        if self.list.is_empty() {
+            return Vec::new();
+        }
+        let mark = |(table, version): (String, u64)| {
+            let hidden = self.list.hidden(&table, version)?;
+            Some((table, version, hidden.mark))
+        };
+        self.personal().into_iter().filter_map(mark).collect()
     }
 
     /// What a name means in a schema.
@@ -85,7 +114,13 @@ impl StatementTables {
             None => newest,
             Some(moment) => moment.of(lake, folder, &newest).await?,
         };
-        let whole = table.provider(&self.session).await?;
+        let mut whole = table.provider(&self.session).await?;
+        if !declared.belongs.is_none()
+            && let Some(hidden) = self.list.hidden(&declared.name, table.version())
+        {
+            whole = Consenting::of(whole, &declared.belongs, hidden)
+                .map_err(|error| QueryError::Engine(Box::new(error)))?;
+        }
         let seen = |column: &str| {
             let column = declared.columns.iter().find(|declared| declared.name == column);
             match column {

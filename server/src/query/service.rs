@@ -19,6 +19,7 @@ use super::prepare::{Planner, Prepared, Statement};
 use super::workers::Workers;
 use crate::auth::Principal;
 use crate::lake::{Lake, StopWhen, Table};
+use crate::ledger::{Deny, Reading};
 use crate::pipeline::{Pipeline, Sight};
 
 /// Answers statements.
@@ -27,6 +28,7 @@ pub struct Query {
     lake: Lake,
     pipeline: Arc<Pipeline>,
     catalog: Catalog,
+    deny: Deny,
     planner: Arc<Planner>,
     limits: Arc<Limits>,
     workers: Arc<Workers>,
@@ -51,13 +53,14 @@ impl Query {
         lake: Lake,
         pipeline: Arc<Pipeline>,
         catalog: Catalog,
+        deny: Deny,
         limits: Limits,
     ) -> Result<Self, QueryError> {
-        let planner = Arc::new(Planner::new(&lake, catalog.clone())?);
+        let planner = Arc::new(Planner::new(&lake, catalog.clone(), deny.clone())?);
         let (limits, stop) = (Arc::new(limits), CancellationToken::new());
         let workers = Workers::start()
             .map_err(|error| QueryError::Engine(Box::new(DataFusionError::IoError(error))))?;
-        Ok(Self { lake, pipeline, catalog, planner, limits, workers, stop })
+        Ok(Self { lake, pipeline, catalog, deny, planner, limits, workers, stop })
     }
 
     /// The limits, and what runs under them.
@@ -68,6 +71,16 @@ impl Query {
     /// Tells statements that run by themselves to stop; those that somebody reads may finish.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// What was read from these versions of tables, under the deny list up to `seq`.
+    pub(super) fn reading(&self, seq: u64, versions: &[(String, u64)]) -> Reading {
+        let tables = self.pipeline.tables();
+        let personal = |table: &String| {
+            tables.iter().any(|known| known.name == *table && !known.belongs.is_none())
+        };
+        let versions = versions.iter().filter(|(table, _)| personal(table)).cloned();
+        Reading::new(self.deny.clone(), seq, versions.collect())
     }
 
     /// The threads on which statements run.

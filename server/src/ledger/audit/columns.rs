@@ -7,7 +7,7 @@ use deltalake::arrow::datatypes::{DataType, Schema};
 
 use super::record::Row;
 use crate::lake::Columns;
-use crate::pipeline::{Class, Column, Declared, Zone};
+use crate::pipeline::{Belongs, Class, Column, Declared, Zone};
 
 /// The name of the audit's table.
 pub const AUDIT_TABLE: &str = "audit";
@@ -136,6 +136,7 @@ pub fn declared() -> Declared {
         columns: columns.collect(),
         sources: Vec::new(),
         clustered_by: vec!["at".to_owned()],
+        belongs: Belongs::default(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `…/run-<n>-<chunk>.arrow` is a chunk of its result, an Arrow stream.
 //! - `…/cancel` is there when somebody cancelled it.
 
+mod denied;
 mod error;
 mod record;
 mod run;

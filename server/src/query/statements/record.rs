@@ -116,12 +116,23 @@ pub(super) struct Run {
     pub rows: u64,
     pub chunks: Vec<Chunk>,
     pub versions: BTreeMap<String, BTreeSet<u64>>,
+    /// The last object of the deny list that it obeys.
+    #[serde(default)]
+    pub denied: u64,
     pub error: Option<Outcome>,
     /// Whether its server gave it up, so that another one can begin at once.
     pub left: bool,
 }
 
 impl Run {
+    /// Each table that it reads, with its version.
+    pub fn reads(&self) -> Vec<(String, u64)> {
+        let each = self.versions.iter().flat_map(|(table, versions)| {
+            versions.iter().map(move |version| (table.clone(), *version))
+        });
+        each.collect()
+    }
+
     pub fn begun(now: i64) -> Self {
         Self {
             state: State::Queued,
@@ -131,6 +142,7 @@ impl Run {
             rows: 0,
             chunks: Vec::new(),
             versions: BTreeMap::new(),
+            denied: 0,
             error: None,
             left: false,
         }

@@ -13,6 +13,7 @@ use super::error::StatementError;
 use super::record::{Asked, Chunk, Run, State};
 use super::shelf::Shelf;
 use crate::lake::StopWhen;
+use crate::ledger::Reading;
 use crate::query::format::{Codec, Format};
 use crate::query::prepare::Running;
 use crate::query::{Query, QueryError};
@@ -33,6 +34,8 @@ pub(super) struct Attempt<'a> {
     /// How often it gives a sign of life, and looks whether it was cancelled.
     pub pulse: Duration,
     pub cancel: CancellationToken,
+    /// Once it is known what it reads: may it go on?
+    pub reading: Option<Reading>,
 }
 
 impl Attempt<'_> {
@@ -85,6 +88,8 @@ impl Attempt<'_> {
         };
         self.run.state = State::Running;
         self.run.versions = ready.prepared.versions.clone();
+        self.run.denied = ready.prepared.reading.seq();
+        self.reading = Some(ready.prepared.reading.clone());
         self.say().await?;
         let schema = std::sync::Arc::clone(&ready.prepared.schema);
         let (prepared, stop, _turn) = ready.into_parts();
@@ -125,7 +130,11 @@ impl Attempt<'_> {
         if held_rows > 0 || self.run.chunks.is_empty() {
             bytes += self.chunk(&schema, held).await?;
         }
-        Ok(within(bytes, limits.bytes)?)
+        within(bytes, limits.bytes)?;
+        match &self.reading {
+            Some(reading) => Ok(reading.still().await.map_err(QueryError::from)?),
+            None => Ok(()),
+        }
     }
 
     /// Keeps a chunk; returns its bytes.
@@ -154,11 +163,20 @@ impl Attempt<'_> {
     /// Waits for work, with signs of life meanwhile.
     async fn stopped_or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StatementError> {
         tokio::pin!(work);
+        let reading = self.reading.clone();
+        let ended = async {
+            match &reading {
+                Some(reading) => reading.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(ended);
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 () = self.cancel.cancelled() => return Err(QueryError::Cancelled.into()),
                 () = self.query.stopping() => return Err(QueryError::Stopping.into()),
+                error = &mut ended => return Err(QueryError::from(error).into()),
                 () = tokio::time::sleep(self.pulse) => self.pulse().await?,
             }
         }

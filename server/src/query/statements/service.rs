@@ -18,6 +18,7 @@ use super::run::Attempt;
 use super::shelf::Shelf;
 use crate::auth::Principal;
 use crate::lake::Lake;
+use crate::ledger::DenyError;
 use crate::query::format::Format;
 use crate::query::gate::gate;
 use crate::query::{Query, QueryError, Statement};
@@ -40,12 +41,12 @@ pub struct StatementsRules {
 
 /// The statements of a lake.
 #[derive(Clone, Debug)]
-pub struct Statements(Arc<Inner>);
+pub struct Statements(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    shelf: Shelf,
-    query: Query,
+pub(super) struct Inner {
+    pub shelf: Shelf,
+    pub query: Query,
     rules: StatementsRules,
     turns: Semaphore,
     /// What this server runs or will run, and how to cancel it.
@@ -82,6 +83,7 @@ pub struct Kept {
     /// Why it failed.
     pub error: Option<Outcome>,
     attempt: u32,
+    denied: u64,
 }
 
 impl Statements {
@@ -205,6 +207,12 @@ impl Statements {
         if chunk >= kept.chunks.len() {
             return Err(StatementError::NoChunk { id, chunks: kept.chunks.len() });
         }
+        let reading = self.0.query.reading(kept.denied, &kept.versions);
+        let given = |error| match error {
+            DenyError::Changed => StatementError::Gone(kept.id.clone()),
+            error => QueryError::from(error).into(),
+        };
+        reading.still().await.map_err(given)?;
         let bytes = self.0.shelf.chunk(&id, kept.attempt, chunk).await?;
         let failed = |error| StatementError::from(QueryError::of(error, 0));
         let reader = StreamReader::try_new(Cursor::new(bytes), None)
@@ -218,6 +226,7 @@ impl Statements {
             encoder.rows(&batch, &mut out).map_err(failed)?;
         }
         encoder.end(rows, &mut out).map_err(failed)?;
+        reading.still().await.map_err(given)?;
         Ok(out)
     }
 
@@ -360,6 +369,7 @@ impl Inner {
             run,
             pulse,
             cancel,
+            reading: None,
         };
         attempt.all().await?;
         drop(turn);
@@ -383,9 +393,7 @@ impl Kept {
             State::Queued if cancelled => State::Cancelled,
             state => state,
         };
-        let versions = run.versions.into_iter().flat_map(|(table, versions)| {
-            versions.into_iter().map(move |version| (table.clone(), version))
-        });
+        let (versions, denied) = (run.reads(), run.denied);
         Self {
             id: id.to_owned(),
             sql: asked.sql,
@@ -397,9 +405,10 @@ impl Kept {
             expires: asked.expires,
             rows: run.rows,
             chunks: run.chunks,
-            versions: versions.collect(),
+            versions,
             error: run.error,
             attempt,
+            denied,
         }
     }
 }

@@ -58,6 +58,29 @@ impl Shelf {
         Ok((run.map(|run| (attempt, run)), cancelled))
     }
 
+    /// All attempts, oldest first.
+    pub async fn runs(&self, id: &str) -> Result<Vec<(u32, Run)>, StatementError> {
+        let (newest, _) = self.attempts(id).await?;
+        let mut runs = Vec::new();
+        for attempt in 1..=newest {
+            if let Some(run) = self.read(&path(id, &run_name(attempt))).await? {
+                runs.push((attempt, run));
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Removes the chunks of an attempt, also those that it did not tell of any more.
+    pub async fn remove_chunks(&self, id: &str, attempt: u32) -> Result<(), StatementError> {
+        let of_attempt = format!("run-{attempt}-");
+        for name in self.lake.list_objects(&format!("{FOLDER}/{id}")).await? {
+            if name.starts_with(&of_attempt) {
+                self.lake.remove_object(&path(id, &name)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that somebody wants it cancelled.
     pub async fn cancel(&self, id: &str) -> Result<(), StatementError> {
         self.lake.create_object(&path(id, CANCEL), b"{}".to_vec()).await?;

@@ -1,0 +1,61 @@
+//! The deny list.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::Metrics;
+use super::family::{Book, Counters};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    outcome: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct DenyFamilies {
+    entries: Gauge,
+    reads: Counters<Labels>,
+}
+
+impl DenyFamilies {
+    pub fn register(book: &mut Book) -> Self {
+        let families = Self { entries: Gauge::default(), reads: Counters::default() };
+        book.gauge("deny_entries", "Requests whose rows are denied", &families.entries);
+        book.counter("deny_reads", "Looks at the deny list", &families.reads);
+        families
+    }
+}
+
+impl Metrics {
+    /// The deny list was looked at.
+    pub fn deny_read(&self, well: bool) {
+        let outcome = if well { "ok" } else { "failed" };
+        self.families.deny.reads.get_or_create(&Labels { outcome }).inc();
+    }
+
+    /// So many requests have entries.
+    pub fn deny_entries(&self, entries: usize) {
+        self.families.deny.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_and_entries_are_counted() {
+        let metrics = Metrics::new();
+        metrics.deny_read(true);
+        metrics.deny_read(false);
+        metrics.deny_entries(3);
+        let text = metrics.text();
+        for line in [
+            "stedi_deny_entries 3",
+            r#"stedi_deny_reads_total{outcome="ok"} 1"#,
+            r#"stedi_deny_reads_total{outcome="failed"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}
