@@ -58,6 +58,7 @@ codes! {
     TimeLimit 408 "statement_timeout" "The statement took longer than its role's time limit."
     NotDone 409 "statement_not_done" "The statement has no result yet, or has failed or been cancelled."
     Conflict 409 "conflict" "Others kept changing the same thing; nothing was done."
+    Purged 410 "purged" "The history of a table before this version was removed for good; `detail` names the request."
     BodyTooLarge 413 "body_too_large" "The body has more bytes than the server takes; nothing of it is used."
     StatementTooLong 413 "statement_too_long" "The text of the statement is longer than its role may send."
     UnsupportedMediaType 415 "unsupported_media_type" "The body has a content type, or an encoding, that this path does not take."

@@ -3,7 +3,7 @@
 //! start completes the rest, and nothing is lost or there twice.
 
 mod demo;
-mod maintenance;
+pub mod maintenance;
 mod promotions;
 mod statements;
 mod takeover;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A step: a request of the server, and whether the store carries it out.
 #[derive(Clone, Copy, Debug)]
-struct Step {
+pub struct Step {
     /// Parts of the first line of the request.
     request: [&'static str; 2],
     /// Of such requests this one, from 1.
@@ -30,18 +30,18 @@ struct Step {
 }
 
 /// Before the store has it, and after.
-const fn both(first: &'static str, second: &'static str) -> [Step; 2] {
+pub const fn both(first: &'static str, second: &'static str) -> [Step; 2] {
     both_of(first, second, 1)
 }
 
-const fn both_of(first: &'static str, second: &'static str, nth: usize) -> [Step; 2] {
+pub const fn both_of(first: &'static str, second: &'static str, nth: usize) -> [Step; 2] {
     let request = [first, second];
     [Step { request, nth, done: false }, Step { request, nth, done: true }]
 }
 
 impl Step {
     /// A proxy that holds the step's request, in the lake that the prefix names.
-    fn proxy(self, endpoint: &str, prefix: &str) -> Proxy {
+    pub fn proxy(self, endpoint: &str, prefix: &str) -> Proxy {
         let (seen, prefix) = (Arc::new(AtomicUsize::new(0)), format!(" /lake/{prefix}/"));
         Proxy::start(endpoint, move |line| {
             // A removal names in its body what it removes.
@@ -55,14 +55,14 @@ impl Step {
         })
     }
 
-    fn name(self) -> String {
+    pub fn name(self) -> String {
         let when = if self.done { "after" } else { "before" };
         format!("{when} {} of {}{}", self.nth, self.request[0], self.request[1])
     }
 }
 
 /// Kills a process when a proxy holds its request.
-fn kill_when_held(proxy: &Proxy, mut running: Running, step: Step) {
+pub fn kill_when_held(proxy: &Proxy, mut running: Running, step: Step) {
     let mut waited = Duration::ZERO;
     let second = Duration::from_secs(1);
     while proxy.holds(second).is_none() {

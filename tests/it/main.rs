@@ -38,6 +38,7 @@ mod pipeline_errors;
 mod promotion;
 mod promotions;
 mod properties;
+mod purge;
 mod readers;
 mod rejects;
 mod replay;

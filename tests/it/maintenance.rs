@@ -33,7 +33,7 @@ pub fn eager() -> MaintenanceConfig {
 }
 
 /// Another server of the lake, with this maintenance.
-async fn keeper(lake: &TestLake, maintenance: MaintenanceConfig) -> App {
+pub async fn keeper(lake: &TestLake, maintenance: MaintenanceConfig) -> App {
     let config = Config { maintenance, ..lake.config.clone() };
     App::open(&config).await.unwrap()
 }
@@ -94,14 +94,14 @@ async fn as_a_process_of_its_own() {
 }
 
 /// The rows of a table, sorted.
-async fn rows(lake: &TestLake, table: &str) -> Vec<Vec<String>> {
+pub async fn rows(lake: &TestLake, table: &str) -> Vec<Vec<String>> {
     let mut rows = lake.select(&format!("SELECT * FROM {table}")).await;
     rows.sort();
     rows
 }
 
 /// The rows of all tables.
-async fn all_rows(lake: &TestLake) -> BTreeMap<&'static str, Vec<Vec<String>>> {
+pub async fn all_rows(lake: &TestLake) -> BTreeMap<&'static str, Vec<Vec<String>>> {
     let mut all = BTreeMap::new();
     for table in TABLES {
         all.insert(table, rows(lake, table).await);
@@ -110,7 +110,7 @@ async fn all_rows(lake: &TestLake) -> BTreeMap<&'static str, Vec<Vec<String>>> {
 }
 
 /// Each derived table is what its SELECT gives over its sources.
-async fn derived_equal_their_selects(lake: &TestLake, when: &str) {
+pub async fn derived_equal_their_selects(lake: &TestLake, when: &str) {
     for derived in &lake.app.pipeline.derived {
         let sql = derived.sql.replace("$readings", "'all'");
         let mut expected = lake.select(&format!("SELECT DISTINCT * FROM ({sql})")).await;
@@ -120,14 +120,14 @@ async fn derived_equal_their_selects(lake: &TestLake, when: &str) {
 }
 
 /// A table's folder.
-fn folder(lake: &TestLake, table: &str) -> PathBuf {
+pub fn folder(lake: &TestLake, table: &str) -> PathBuf {
     let zones = ["landing", "trusted", "curated", "system"].into_iter();
     let folders = zones.map(|zone| lake.root().join(zone).join(table));
     folders.into_iter().find(|folder| folder.exists()).unwrap()
 }
 
 /// Names of the files in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
     let mut names: Vec<_> =
@@ -137,7 +137,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Versions whose commits are in a table's log, and those that have checkpoints.
-fn log_of(lake: &TestLake, table: &str) -> (Vec<u64>, Vec<u64>) {
+pub fn log_of(lake: &TestLake, table: &str) -> (Vec<u64>, Vec<u64>) {
     let names = names(&folder(lake, table).join("_delta_log"));
     let versions = |ending: &str| {
         let versions = names.iter().filter_map(|name| name.strip_suffix(ending)?.parse().ok());
@@ -147,20 +147,20 @@ fn log_of(lake: &TestLake, table: &str) -> (Vec<u64>, Vec<u64>) {
 }
 
 /// The actions of a commit.
-fn actions(lake: &TestLake, table: &str, version: u64) -> Vec<Value> {
+pub fn actions(lake: &TestLake, table: &str, version: u64) -> Vec<Value> {
     let file = folder(lake, table).join(format!("_delta_log/{version:020}.json"));
     let text = std::fs::read_to_string(file).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Makes a file so many hours old.
-fn age(file: &Path, hours: u64) {
+pub fn age(file: &Path, hours: u64) {
     let then = SystemTime::now() - Duration::from_secs(hours * 3600);
     std::fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
 }
 
 /// Makes all files of a table so many hours old.
-fn age_all(lake: &TestLake, table: &str, hours: u64) {
+pub fn age_all(lake: &TestLake, table: &str, hours: u64) {
     let folder = folder(lake, table);
     for folder in [folder.clone(), folder.join("_delta_log"), folder.join("_change_data")] {
         for name in names(&folder) {

@@ -3,7 +3,7 @@
 use stedi_openapi::Code;
 
 /// What can be wrong with the request for a statement, and with its text.
-const ASKING: [Code; 12] = [
+const ASKING: [Code; 13] = [
     Code::BodyTooLarge,
     Code::StatementTooLong,
     Code::UnsupportedMediaType,
@@ -15,6 +15,7 @@ const ASKING: [Code; 12] = [
     Code::NotSupported,
     Code::Parameters,
     Code::NoSuchVersion,
+    Code::Purged,
     Code::QueueFull,
 ];
 /// What can go wrong while it is answered.

@@ -68,6 +68,20 @@ struct Action {
     remove: Option<File>,
     cdc: Option<File>,
     meta_data: Option<Metadata>,
+    commit_info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(default)]
+    stedi: Stedi,
+}
+
+/// What our own commits say of themselves.
+#[derive(Default, Deserialize)]
+struct Stedi {
+    /// Of the commit that a purge made.
+    unchanged_since: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +108,8 @@ struct Commit {
     removes: Vec<DataFile>,
     cdc: Vec<DataFile>,
     schemas: Vec<String>,
+    /// See [`Stedi`].
+    unchanged_since: Option<u64>,
 }
 
 impl Table {
@@ -102,9 +118,11 @@ impl Table {
         if version > self.version() {
             return Ok(Err(Untold::Older));
         }
-        let reads = (version + 1..=self.version()).map(|version| self.commit(version));
-        let commits: Vec<Option<Commit>> =
-            futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        let mut commits = self.commits_after(version).await?;
+        // The commits before a purge are gone; it says from where on they changed no row.
+        if commits.iter().any(Option::is_none) {
+            commits = self.commits_after(self.caught_up(version).await?).await?;
+        }
         let (mut inserted, mut touched, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for commit in commits {
             let Some(commit) = commit else { return Ok(Err(Untold::LogRemoved)) };
@@ -144,6 +162,43 @@ impl Table {
         }))
     }
 
+    async fn commits_after(&self, version: u64) -> Result<Vec<Option<Commit>>, LakeError> {
+        let reads = (version + 1..=self.version()).map(|version| self.commit(version));
+        futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// The newest version that has the same rows as one that is known, as far as a purge says so.
+    pub async fn caught_up(&self, version: u64) -> Result<u64, LakeError> {
+        let log = self.log_files().await?;
+        let Some((&first, _)) = log.commits.first_key_value() else { return Ok(version) };
+        if first <= version + 1 || first > self.version() {
+            return Ok(version);
+        }
+        let since = self.commit(first).await?.and_then(|commit| commit.unchanged_since);
+        Ok(if since.is_some_and(|since| since <= version) { first } else { version })
+    }
+
+    fn is_changed_by(&self, commit: &Commit) -> bool {
+        let rows = [&commit.adds, &commit.removes, &commit.cdc];
+        rows.into_iter().any(|files| !files.is_empty())
+            || commit.schemas.iter().any(|schema| !self.has_schema(schema))
+    }
+
+    /// The oldest version since which no commit changed rows or columns, as far as it can be told;
+    /// none before `enough` is looked for.
+    pub(super) async fn unchanged_since(&self, enough: u64) -> Result<u64, LakeError> {
+        let mut version = self.version();
+        while version > enough {
+            match self.commit(version).await? {
+                Some(commit) if self.is_changed_by(&commit) => break,
+                Some(Commit { unchanged_since: Some(since), .. }) => version = since,
+                Some(_) => version -= 1,
+                None => break,
+            }
+        }
+        Ok(version)
+    }
+
     /// Whether the log's text of a schema is that of this version. Only data columns count: what
     /// else is in the text may be written differently.
     fn has_schema(&self, text: &str) -> bool {
@@ -172,6 +227,9 @@ impl Table {
             commit.removes.extend(changed(action.remove).map(DataFile::from));
             commit.cdc.extend(action.cdc.map(DataFile::from));
             commit.schemas.extend(action.meta_data.map(|metadata| metadata.schema_string));
+            let stedi = action.commit_info.map(|info| info.stedi);
+            commit.unchanged_since =
+                commit.unchanged_since.or(stedi.and_then(|stedi| stedi.unchanged_since));
         }
         Ok(Some(commit))
     }

@@ -57,6 +57,14 @@ pub enum LakeError {
         /// What DataFusion says.
         source: Box<DataFusionError>,
     },
+    /// An object of our own that is not what it should be.
+    #[error("object {path}: {reason}")]
+    Unreadable {
+        /// Its path below the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An object that is not a table cannot be read or written.
     #[error("object {path}: {source}")]
     Object {

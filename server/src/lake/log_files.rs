@@ -101,6 +101,16 @@ impl LogFiles {
     }
 }
 
+/// The version that a file of the log belongs to; of several, the first.
+pub(super) fn version_of(name: &str) -> Option<u64> {
+    parsed(name).map(|(version, _)| version)
+}
+
+/// The version that a commit's file makes; `None` for other files.
+pub(super) fn commit_of(name: &str) -> Option<u64> {
+    parsed(name).filter(|(_, kind)| matches!(kind, Kind::Commit)).map(|(version, _)| version)
+}
+
 fn parsed(name: &str) -> Option<(u64, Kind)> {
     let (digits, rest) = name.split_once('.')?;
     if digits.len() != DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,6 +1,7 @@
 //! The only code that knows Delta tables and how DataFusion reads them: where a lake is, how its
 //! tables are opened, written and committed, and the sessions that plans run in.
 
+mod bucket;
 mod cache;
 mod changes;
 mod commit;
@@ -15,6 +16,8 @@ mod maintain;
 mod object;
 mod outside;
 mod probe;
+mod purged;
+mod scan;
 pub mod session;
 mod share;
 mod stoppable;
@@ -24,6 +27,7 @@ mod versions;
 mod watch;
 mod write;
 
+pub use bucket::Kept;
 pub use changes::{Changes, Untold};
 pub use commit::{Author, Change, Mode, Replaced, commit};
 pub use dialect::StatementDialect;
@@ -31,8 +35,15 @@ pub use error::LakeError;
 pub use files::DataFiles;
 pub use history::Committed;
 pub use location::Location;
-pub use maintain::{Compacted, CompactionRules, PastLog, Rewritten, Unreferenced};
+pub use maintain::{
+    Compacted, CompactionRules, Drafts, Past, PastLog, Pins, PurgeHeld, PurgeOrder, Rewritten,
+    Unreferenced,
+};
 pub use outside::{Outside, OutsideFile};
+pub use purged::Purged;
+pub use scan::{
+    Needle, NeedleError, Needles, Place, ScanMatch, ScanProgress, ScanReport, ScanScope, Unverified,
+};
 pub use session::{SessionLimits, Sessions};
 pub use stoppable::StopWhen;
 pub use store::Lake;

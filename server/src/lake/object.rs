@@ -92,7 +92,7 @@ impl Lake {
         Ok(())
     }
 
-    fn object(&self, path: &str) -> Path {
+    pub(super) fn object(&self, path: &str) -> Path {
         path.split('/').fold(self.root.clone(), |parent, part| parent.join(part))
     }
 }

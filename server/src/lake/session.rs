@@ -47,6 +47,7 @@ pub struct Sessions {
     partitions: usize,
     memory: usize,
     spill: u64,
+    spill_dir: PathBuf,
 }
 
 impl Sessions {
@@ -61,7 +62,13 @@ impl Sessions {
             .with_disk_manager_builder(disk)
             .build_arc()?;
         let SessionLimits { memory, spill, partitions, .. } = *limits;
-        Ok(Self { runtime, partitions, memory, spill })
+        let spill_dir = limits.spill_dir.clone();
+        Ok(Self { runtime, partitions, memory, spill, spill_dir })
+    }
+
+    /// The folder for what does not fit into memory.
+    pub(super) fn spill_dir(&self) -> &std::path::Path {
+        &self.spill_dir
     }
 
     /// Makes a store readable by plans under a URL.

@@ -9,10 +9,12 @@
 mod error;
 mod job;
 mod one;
+mod purge;
 mod schedule;
 mod service;
 mod target;
 
 pub use error::MaintenanceError;
 pub use job::Upkeep;
+pub use purge::Purging;
 pub use service::{Maintenance, MaintenanceRules};

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::MaintenanceError;
 use super::service::Inner;
 use super::target::Target;
-use crate::lake::{Author, LakeError, Table, Watch};
+use crate::lake::{Author, Lake, LakeError, Table, Watch};
 use crate::ledger::{Lease, LedgerError};
 
 /// Compactions of a table in one go; the next maintenance goes on.
@@ -172,9 +172,9 @@ impl One<'_> {
             (report.files_removed, report.bytes_removed) = files.remove(&self.watch).await?;
         }
         let Target { name, folder, .. } = self.target;
-        let (files, bytes) = self.inner.lake.remove_drafts(folder, name, before).await?;
-        report.files_removed += files;
-        report.bytes_removed += bytes;
+        let drafts = self.inner.lake.remove_drafts(folder, name, before).await?;
+        report.files_removed += drafts.files;
+        report.bytes_removed += drafts.bytes;
         Ok(())
     }
 
@@ -221,7 +221,7 @@ impl One<'_> {
     /// Removes what nobody needs from the log.
     async fn cut_log(&self, table: &Table, report: &mut MaintainedTable) -> Result<(), Halted> {
         let since = past(self.inner.rules.log_retention);
-        let known = self.known_by_readers().await?;
+        let known = known_by_readers(&self.inner.lake, self.target).await?;
         let needed = known.iter().map(|(_, version)| *version).min();
         let log = table.past_log(since, needed).await?;
         if log.held {
@@ -235,19 +235,6 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Up to which version each table that is derived from this one knows it: the `txn` action of
-    /// its log that has this table's name. One that has none will be made anew anyway.
-    async fn known_by_readers(&self) -> Result<Vec<(String, u64)>, Halted> {
-        let mut known = Vec::new();
-        for (folder, name) in &self.target.readers {
-            let Some(reader) = self.inner.lake.current(folder, name).await? else { continue };
-            if let Some(version) = reader.txn(&self.target.name).await? {
-                known.push((name.clone(), version.unsigned_abs()));
-            }
-        }
-        Ok(known)
-    }
-
     /// To be asked before anything is committed or removed.
     async fn go_on(&self) -> Result<(), Halted> {
         self.watch.go_on()?;
@@ -256,6 +243,24 @@ impl One<'_> {
             false => Err(Halted::Skipped("another server took it over")),
         }
     }
+}
+
+/// Up to which version each table that is derived from this one knows it: the `txn` action of its log
+/// that has this table's name, and what a purge says of the versions after it. One that has none will
+/// be made anew anyway.
+pub(super) async fn known_by_readers(
+    lake: &Lake,
+    target: &Target,
+) -> Result<Vec<(String, u64)>, LakeError> {
+    let mut known = Vec::new();
+    let Some(table) = lake.current(target.folder, &target.name).await? else { return Ok(known) };
+    for (folder, name) in &target.readers {
+        let Some(reader) = lake.current(folder, name).await? else { continue };
+        if let Some(version) = reader.txn(&target.name).await? {
+            known.push((name.clone(), table.caught_up(version.unsigned_abs()).await?));
+        }
+    }
+    Ok(known)
 }
 
 /// The moment so long ago, in epoch milliseconds.

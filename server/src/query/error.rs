@@ -56,6 +56,21 @@ pub enum QueryError {
         /// What there is.
         there: String,
     },
+    /// A moment of a table that was purged.
+    #[error(
+        "table {table} has no {asked} any more: its history before version {version} was removed \
+         for good ({reason})"
+    )]
+    Purged {
+        /// The table.
+        table: String,
+        /// What was asked for.
+        asked: String,
+        /// The oldest version that is left.
+        version: u64,
+        /// The id of what it was removed for.
+        reason: String,
+    },
     /// A table that is not there.
     #[error("there is no table {0}")]
     UnknownTable(String),
@@ -119,6 +134,7 @@ impl QueryError {
             Self::Unsupported(_) => Code::NotSupported,
             Self::Parameters(_) => Code::Parameters,
             Self::Moment(_) | Self::NoSuchVersion { .. } => Code::NoSuchVersion,
+            Self::Purged { .. } => Code::Purged,
             Self::UnknownTable(_) => Code::TableNotFound,
             Self::Invalid(_) => Code::StatementInvalid,
             Self::Failed(_) => Code::StatementFailed,

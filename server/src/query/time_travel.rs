@@ -68,7 +68,8 @@ impl Moment {
     /// The table at this moment; `known` is what is known of it, which may be a moment old.
     ///
     /// # Errors
-    /// [`QueryError::NoSuchVersion`] says which versions or times there are.
+    /// [`QueryError::NoSuchVersion`] says which versions or times there are, [`QueryError::Purged`]
+    /// that they were removed for good.
     pub(super) async fn of(
         self,
         lake: &Lake,
@@ -87,6 +88,20 @@ impl Moment {
             asked: self.to_string(),
             there,
         };
+        // What is purged is not read from the moment on that this is said, whatever is still there.
+        let purged = match self {
+            Self::Version(version) if version == newest.version() => None,
+            _ => lake.purged(newest.name()).await?,
+        };
+        let gone = |version: u64| {
+            let purged = purged.as_ref().filter(|purged| version < purged.version)?;
+            Some(QueryError::Purged {
+                table: newest.name().to_owned(),
+                asked: self.to_string(),
+                version: purged.version,
+                reason: purged.reason.clone(),
+            })
+        };
         let version = match self {
             Self::Version(version) if version > newest.version() => {
                 return Err(none(format!("its newest version is {}", newest.version())));
@@ -103,6 +118,9 @@ impl Moment {
                     // Somebody may have committed since the newest version was read.
                     Some(commit) => commit.version.min(newest.version()),
                     None => {
+                        if let Some(purged) = gone(0) {
+                            return Err(purged);
+                        }
                         let first = commits.first().map(|commit| written(commit.millis));
                         let first = first.unwrap_or_else(|| "not known".to_owned());
                         return Err(none(format!("its history begins at {first}")));
@@ -110,6 +128,9 @@ impl Moment {
                 }
             }
         };
+        if let Some(purged) = gone(version) {
+            return Err(purged);
+        }
         match lake.past(folder, newest, version).await {
             Ok(table) => Ok(table),
             Err(error) => {

@@ -3,17 +3,26 @@
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+/// What became of drafts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drafts {
+    /// How many were removed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the youngest of those was written that stay, in epoch milliseconds.
+    pub youngest: Option<i64>,
+}
 
 /// Removes the drafts directly in a folder that were written before a moment, in epoch
-/// milliseconds; how many, and how many bytes.
-pub(super) fn remove_drafts(folder: &Path, before: i64) -> io::Result<(u64, u64)> {
-    let before = Duration::from_millis(u64::try_from(before).unwrap_or_default());
-    let before = SystemTime::UNIX_EPOCH + before;
-    let (mut files, mut bytes) = (0, 0);
+/// milliseconds.
+pub(super) fn remove_drafts(folder: &Path, before: i64) -> io::Result<Drafts> {
+    let mut drafts = Drafts::default();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(drafts),
         Err(error) => return Err(error),
     };
     for entry in entries {
@@ -27,13 +36,21 @@ pub(super) fn remove_drafts(folder: &Path, before: i64) -> io::Result<(u64, u64)
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if metadata.is_file() && metadata.modified()? < before {
+        if !metadata.is_file() {
+            continue;
+        }
+        let written = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+        let written =
+            written.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        if written < before {
             std::fs::remove_file(entry.path())?;
-            files += 1;
-            bytes += metadata.len();
+            drafts.files += 1;
+            drafts.bytes += metadata.len();
+        } else {
+            drafts.youngest = drafts.youngest.max(Some(written));
         }
     }
-    Ok((files, bytes))
+    Ok(drafts)
 }
 
 /// Whether a name is one of object_store's for drafts.

@@ -9,7 +9,7 @@ use deltalake::logstore::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt}
 use deltalake::{DeltaTableError, ObjectStoreError};
 use futures::{StreamExt, TryStreamExt};
 
-use super::drafts::remove_drafts;
+use super::drafts::{Drafts, remove_drafts};
 use crate::lake::error::LakeError;
 use crate::lake::log_files::LOG_FOLDER;
 use crate::lake::store::Lake;
@@ -40,8 +40,7 @@ impl Table {
         let there: BTreeSet<&str> = files.iter().map(|file| file.location.as_ref()).collect();
         let live = self.files()?;
         if let Some(gone) = live.names().find(|name| !there.contains(name)) {
-            let what = format!("the file {gone} of version {} is not there", self.version());
-            return Err(LakeError::table(&self.name)(DeltaTableError::Generic(what)));
+            return Err(self.lost(gone));
         }
         let live: BTreeSet<&str> = live.names().collect();
         files.retain(|file| {
@@ -77,6 +76,12 @@ impl Table {
         Ok(stay)
     }
 
+    /// A file of this version that is not there.
+    pub(super) fn lost(&self, file: &str) -> LakeError {
+        let what = format!("the file {file} of version {} is not there", self.version());
+        LakeError::table(&self.name)(DeltaTableError::Generic(what))
+    }
+
     /// All data files and change data that are there, whoever wrote them. Tables have no other
     /// folders: none is partitioned.
     async fn data_files(&self) -> Result<Vec<ObjectMeta>, LakeError> {
@@ -92,24 +97,24 @@ impl Table {
 
 impl Lake {
     /// Removes what a local store left in a table's folder when its server was killed while it wrote,
-    /// before a moment in epoch milliseconds. How many files it was, and how many bytes; nothing in
-    /// other stores.
+    /// before a moment in epoch milliseconds; nothing in other stores.
     pub async fn remove_drafts(
         &self,
         folder: &str,
         table: &str,
         before: i64,
-    ) -> Result<(u64, u64), LakeError> {
-        let Some(root) = self.location.local() else { return Ok((0, 0)) };
+    ) -> Result<Drafts, LakeError> {
+        let Some(root) = self.location.local() else { return Ok(Drafts::default()) };
         let root = root.join(folder).join(table);
         let removed = tokio::task::spawn_blocking(move || {
-            let (mut files, mut bytes) = (0, 0);
+            let mut all = Drafts::default();
             for folder in [root.clone(), root.join(LOG_FOLDER), root.join(CHANGE_FOLDER)] {
-                let (more_files, more_bytes) = remove_drafts(&folder, before)?;
-                files += more_files;
-                bytes += more_bytes;
+                let some = remove_drafts(&folder, before)?;
+                all.files += some.files;
+                all.bytes += some.bytes;
+                all.youngest = all.youngest.max(some.youngest);
             }
-            io::Result::Ok((files, bytes))
+            io::Result::Ok(all)
         });
         let removed = removed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         removed.map_err(|error| LakeError::table(table)(error.into()))

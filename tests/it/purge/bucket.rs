@@ -1,0 +1,94 @@
+//! What a bucket keeps beside its objects, on a real S3.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use stedi_server::lake::{Lake, Location, SessionLimits, Watch};
+
+use crate::support::{SeaweedFs, TestLake, python};
+
+fn asked(s3: &SeaweedFs, arguments: &[&str]) -> Vec<String> {
+    let text = python("s3.py", arguments, &s3.environment());
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[cfg_attr(
+    not(all(seaweedfs, python_readers)),
+    ignore = "SeaweedFS is not installed; tests/run installs it"
+)]
+fn old_versions_and_unfinished_uploads_go() {
+    let s3 = SeaweedFs::start();
+    let (inside, outside) = ("kept/trusted/t", "other/trusted/t");
+    asked(&s3, &["versioning", "lake"]);
+    for folder in [inside, outside] {
+        let key = |name: &str| format!("{folder}/{name}");
+        asked(&s3, &["put", "lake", &key("ada+1 ü.txt"), "one"]);
+        asked(&s3, &["put", "lake", &key("ada+1 ü.txt"), "two"]);
+        asked(&s3, &["put", "lake", &key("gone.txt"), "one"]);
+        asked(&s3, &["remove", "lake", &key("gone.txt")]);
+        asked(&s3, &["begin", "lake", &key("part.parquet"), "a part"]);
+    }
+    let before = asked(&s3, &["kept", "lake"]);
+    let of = |kept: &[String], folder: &str| {
+        let mut of: Vec<String> = kept.iter().filter(|it| it.contains(folder)).cloned().collect();
+        of.sort();
+        of
+    };
+    assert_eq!(of(&before, inside).len(), 4, "{before:?}");
+    let state = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "purge::bucket::as_a_process_of_its_own", "--nocapture"])
+        .env("STEDI_TEST_KEPT", "s3://lake/kept")
+        .env("STEDI_TEST_STATE", state.path())
+        .envs(s3.environment())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // What is current stays.
+    let name = format!("{inside}/ada+1 ü.txt");
+    assert_eq!(asked(&s3, &["get", "lake", &name]), ["two"]);
+    let after = asked(&s3, &["kept", "lake"]);
+    assert_eq!(of(&after, inside), [String::new(); 0]);
+    assert_eq!(of(&after, outside), of(&before, outside));
+}
+
+async fn opened(storage: &str, state: &str) -> Lake {
+    let limits = SessionLimits {
+        memory: 1 << 28,
+        spill_dir: PathBuf::from(state),
+        spill: 1 << 28,
+        partitions: 1,
+        staleness: std::time::Duration::ZERO,
+    };
+    Lake::open(Location::parse(storage).unwrap(), &limits).await.unwrap()
+}
+
+/// Not a test by itself: it is started anew with the variables of the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_a_process_of_its_own() {
+    let Ok(storage) = std::env::var("STEDI_TEST_KEPT") else { return };
+    let lake = opened(&storage, &std::env::var("STEDI_TEST_STATE").unwrap()).await;
+    let watch = Watch::default();
+    let long_ago = lake.kept("trusted", 1_000, &watch).await.unwrap();
+    assert_eq!((long_ago.uploads(), long_ago.versions()), (0, 0));
+    let elsewhere = lake.kept("curated", i64::MAX, &watch).await.unwrap();
+    assert_eq!((elsewhere.uploads(), elsewhere.versions()), (0, 0));
+    let kept = lake.kept("trusted", i64::MAX, &watch).await.unwrap();
+    assert_eq!((kept.uploads(), kept.versions()), (1, 3), "{kept:?}");
+    assert!(kept.untold.is_empty(), "{kept:?}");
+    lake.remove_kept(kept, &watch).await.unwrap();
+    // All that the lake itself left behind when it was opened, too.
+    let kept = lake.kept("", i64::MAX, &watch).await.unwrap();
+    lake.remove_kept(kept, &watch).await.unwrap();
+    let kept = lake.kept("", i64::MAX, &watch).await.unwrap();
+    assert_eq!((kept.uploads(), kept.versions()), (0, 0), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_keeps_nothing() {
+    let lake = TestLake::new().await;
+    let kept = lake.app.lake.kept("", i64::MAX, &Watch::default()).await.unwrap();
+    assert_eq!((kept.uploads(), kept.versions(), kept.untold.len()), (0, 0, 0));
+    lake.app.lake.remove_kept(kept, &Watch::default()).await.unwrap();
+}
