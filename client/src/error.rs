@@ -2,6 +2,8 @@
 
 use stedi_openapi::Problem;
 
+use crate::certificate::CertificateError;
+
 /// A call without the answer that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -26,6 +28,14 @@ pub enum ClientError {
         name: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// A certificate proves nothing.
+    #[error("{name}: {source}")]
+    Certificate {
+        /// Where it is from.
+        name: String,
+        /// Why.
+        source: CertificateError,
     },
     /// An event is longer than any of the service.
     #[error("an event of more than {0} bytes")]

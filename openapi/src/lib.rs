@@ -1,6 +1,7 @@
 //! Wire types of the STEDI lakehouse: what goes over HTTP, written once for server and client.
 
 mod audit;
+mod certificates;
 mod code;
 mod health;
 mod history;
@@ -16,6 +17,10 @@ mod work;
 
 pub use audit::{
     AuditBreak, AuditChain, AuditJournalFault, AuditPage, AuditQuery, AuditRecord, AuditReport,
+};
+pub use certificates::{
+    CERTIFICATE_FORMAT, Certificate, CertificateKind, CertifiedExclusion, CertifiedIdentifier,
+    CertifiedRequest, CertifiedScan, CertifiedSnapshot, CertifiedTable, CertifiedTimes,
 };
 pub use code::Code;
 pub use health::Health;

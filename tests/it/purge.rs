@@ -1,9 +1,10 @@
-//! Purge, and the verification that it worked.
+//! Purge, the verification that it worked, and the certificate of it.
 
 mod beside;
 mod bounds;
 mod bucket;
 mod canaries;
+mod certificates;
 mod scan;
 mod steps;
 mod time_travel;

@@ -1,5 +1,6 @@
 //! The subcommands of `stedi`.
 
+mod certificate;
 mod history;
 mod load;
 mod maintain;
@@ -38,6 +39,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Checks proofs of revocations and erasures.
+    Certificate(certificate::Certificate),
     /// Shows the versions of a table: when, by whom, what changed.
     History(history::History),
     /// Loads JSON records from files into a landing table.
@@ -76,6 +79,7 @@ pub fn run(cli: Cli) -> ExitCode {
             None => server,
         };
         match cli.command {
+            Command::Certificate(certificate) => certificate.run(cli.format),
             Command::History(history) => history.run(&server, cli.format).await,
             Command::Load(load) => load.run(&server, cli.format).await,
             Command::Maintain(maintain) => maintain.run(&server, cli.format).await,

@@ -151,6 +151,11 @@ impl Config {
         self.state_dir.join("auth.key")
     }
 
+    /// The file of the key that signs certificates.
+    pub fn certificate_key(&self) -> PathBuf {
+        self.state_dir.join("certificate.key")
+    }
+
     /// The file of the key that makes pseudonyms.
     pub fn subject_key(&self) -> PathBuf {
         self.state_dir.join("subject.key")
