@@ -5,21 +5,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use deltalake::arrow::array::{ArrayRef, RecordBatch};
-use deltalake::arrow::compute::{SortOptions, cast};
+use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::logical_expr::LogicalPlan;
-use deltalake::datafusion::physical_expr::expressions::col;
-use deltalake::datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
-use deltalake::datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use deltalake::datafusion::physical_plan::repartition::RepartitionExec;
-use deltalake::datafusion::physical_plan::sorts::sort::SortExec;
-use deltalake::datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use deltalake::datafusion::physical_plan::{
-    ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned,
-};
+use deltalake::datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use deltalake::datafusion::prelude::SessionContext;
 use deltalake::kernel::Add;
 use deltalake::logstore::object_store::path::Path;
@@ -33,6 +25,8 @@ use tokio::task::JoinSet;
 
 use super::changes::CHANGE_TYPE;
 use super::error::LakeError;
+use super::order::{Once, clustered, sorted};
+use super::pieces::Pieces;
 use super::table::{Columns, Table};
 use super::watch::Watch;
 
@@ -155,7 +149,8 @@ impl Writer {
     }
 }
 
-/// Runs a plan and writes its rows, each partition of it into files of its own, at the same time.
+/// Runs a plan and writes its rows, each row once, each partition of the plan into files of its own, at
+/// the same time.
 ///
 /// Rows with the same value of the first column of `clustered_by` end up next to each other in one
 /// file, sorted by all of them: whoever looks for one value reads a page or two of that file.
@@ -171,10 +166,11 @@ pub async fn write_all(
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
     let plan = watch.stop_when().stops(plan).map_err(failed)?;
     let plan = clustered(plan, clustered_by).map_err(failed)?;
-    write_plan(session, plan, table, columns, watch).await
+    let rows = Rows { once: true, by: clustered_by.first().copied() };
+    write_plan(session, plan, table, columns, rows, watch).await
 }
 
-/// Runs a plan and writes its rows in order, into as few files as they fit in.
+/// Runs a plan and writes its rows in order, as many as there are.
 pub(super) async fn write_sorted(
     session: &SessionContext,
     plan: LogicalPlan,
@@ -185,14 +181,18 @@ pub(super) async fn write_sorted(
 ) -> Result<Written, LakeError> {
     let failed = LakeError::plan(table.name());
     let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
-    let plan: Arc<dyn ExecutionPlan> = match order(&plan, by).map_err(failed)? {
-        None => Arc::new(CoalescePartitionsExec::new(plan)),
-        Some(order) => {
-            let sorted = SortExec::new(order.clone(), plan).with_preserve_partitioning(true);
-            Arc::new(SortPreservingMergeExec::new(order, Arc::new(sorted)))
-        }
-    };
-    write_plan(session, plan, table, columns, watch).await
+    let plan = sorted(plan, by).map_err(failed)?;
+    let rows = Rows { once: false, by: by.first().copied() };
+    write_plan(session, plan, table, columns, rows, watch).await
+}
+
+/// Which rows of a plan are written, and which stay together.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    /// Of rows that follow each other and are equal, one.
+    once: bool,
+    /// Rows with the same value of this column are in one file.
+    by: Option<&'a str>,
 }
 
 async fn write_plan(
@@ -200,14 +200,19 @@ async fn write_plan(
     plan: Arc<dyn ExecutionPlan>,
     table: &Table,
     columns: &Columns,
+    rows: Rows<'_>,
     watch: &Arc<Watch>,
 ) -> Result<Written, LakeError> {
     let failed = LakeError::plan(table.name());
     let streams = execute_stream_partitioned(plan, session.task_ctx()).map_err(failed)?;
     let mut writers = JoinSet::new();
     for stream in streams {
-        let writer = Writer::new(table, columns);
-        writers.spawn(write_stream(stream, writer, Arc::clone(watch)));
+        let (table, columns, by) = (table.clone(), columns.clone(), rows.by.map(str::to_owned));
+        let (once, watch) = (rows.once.then(Once::default), Arc::clone(watch));
+        writers.spawn(async move {
+            let pieces = Pieces::new(&table, &columns, by.as_deref());
+            write_stream(stream, pieces, once, &table, &watch).await
+        });
     }
     let mut written = Written::default();
     let mut failure = None;
@@ -216,10 +221,7 @@ async fn write_plan(
             .map_err(|error| failed(DataFusionError::ExecutionJoin(Box::new(error))))
             .and_then(|outcome| outcome);
         match outcome {
-            Ok(part) => {
-                written.rows += part.rows;
-                written.adds.extend(part.adds);
-            }
+            Ok(part) => written = written.and(part),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
@@ -232,64 +234,42 @@ async fn write_plan(
     }
 }
 
-/// The plan with the rows of each value of the first column in one partition, sorted by all.
-fn clustered(
-    plan: Arc<dyn ExecutionPlan>,
-    columns: &[&str],
-) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let Some(order) = order(&plan, columns)? else { return Ok(plan) };
-    let partitions = plan.output_partitioning().partition_count();
-    let first = Arc::clone(&order.first().expr);
-    let plan: Arc<dyn ExecutionPlan> = match partitions {
-        1 => plan,
-        _ => Arc::new(RepartitionExec::try_new(plan, Partitioning::Hash(vec![first], partitions))?),
-    };
-    Ok(Arc::new(SortExec::new(order, plan).with_preserve_partitioning(true)))
-}
-
-/// The order by columns of a plan; `None` by none.
-fn order(
-    plan: &Arc<dyn ExecutionPlan>,
-    columns: &[&str],
-) -> Result<Option<LexOrdering>, DataFusionError> {
-    let schema = plan.schema();
-    let by = columns.iter().map(|column| {
-        let options = SortOptions::default();
-        Ok(PhysicalSortExpr { expr: col(column, &schema)?, options })
-    });
-    Ok(LexOrdering::new(by.collect::<Result<Vec<_>, DataFusionError>>()?))
-}
-
 async fn write_stream(
     mut stream: SendableRecordBatchStream,
-    mut writer: Writer,
-    watch: Arc<Watch>,
+    mut pieces: Pieces<'_>,
+    mut once: Option<Once>,
+    table: &Table,
+    watch: &Watch,
 ) -> Result<Written, LakeError> {
     loop {
         let batch = tokio::select! {
             batch = stream.next() => batch,
             () = watch.cancel.cancelled() => {
-                writer.abandon().await;
+                pieces.abandon().await;
                 return Err(LakeError::Cancelled);
             }
         };
+        let batch = match (batch, &mut once) {
+            (None, _) => break,
+            (Some(Ok(batch)), Some(once)) => once.of(batch).map_err(DataFusionError::from),
+            (Some(batch), _) => batch,
+        };
         let outcome = match batch {
-            None => break,
-            Some(Ok(batch)) => {
+            Ok(batch) => {
                 watch.wrote(batch.num_rows() as u64);
-                writer.write(&batch).await
+                pieces.write(&batch).await
             }
             // A plan that was stopped from within says so in its own words.
-            Some(Err(error)) => {
-                Err(watch.go_on().err().unwrap_or_else(|| LakeError::plan(&writer.table)(error)))
+            Err(error) => {
+                Err(watch.go_on().err().unwrap_or_else(|| LakeError::plan(table.name())(error)))
             }
         };
         if let Err(error) = outcome {
-            writer.abandon().await;
+            pieces.abandon().await;
             return Err(error);
         }
     }
-    writer.finish().await
+    pieces.finish().await
 }
 
 /// The same rows in exactly the stored types.

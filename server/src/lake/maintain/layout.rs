@@ -9,6 +9,10 @@
 use std::collections::BTreeSet;
 
 use crate::lake::files::{Bound, DataFile};
+use crate::lake::pieces::FILE_ROWS;
+
+/// Rows from which on a file is not small, whatever its bytes: it would be written so again.
+const FULL: u64 = FILE_ROWS / 2;
 
 /// A piece joins those that are smaller than it if it is at most so many times as large as all of
 /// them together.
@@ -42,7 +46,7 @@ impl Piece {
 /// The files to merge; none if it is not worth it.
 pub(super) fn due(files: Vec<DataFile>, by: Option<&str>, rules: CompactionRules) -> Vec<DataFile> {
     let (small, large): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| file.size < rules.small);
+        files.into_iter().partition(|file| file.size < rules.small && file.rows() < FULL);
     let mut pieces = runs(large, by);
     pieces.extend(small.into_iter().map(|file| Piece { size: file.size, files: vec![file] }));
     pieces.sort_by_key(|piece| piece.size);
@@ -129,6 +133,20 @@ mod tests {
         assert!(sizes(small(&[]), Some("k")).is_empty());
         assert!(sizes(small(&[5, 5, 5]), Some("k")).is_empty());
         assert_eq!(sizes(small(&[5, 6, 5, 5]), Some("k")), [5, 5, 5, 6]);
+    }
+
+    #[test]
+    fn a_file_with_its_rows_is_not_small() {
+        let full = |rows: u64, min: &str, max: &str| DataFile {
+            stats: Some(format!(
+                r#"{{"numRecords":{rows},"minValues":{{"k":"{min}"}},"maxValues":{{"k":"{max}"}}}}"#
+            )),
+            ..file(5, None)
+        };
+        let run =
+            |rows| [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")].map(|(a, b)| full(rows, a, b));
+        assert!(sizes(run(FULL).to_vec(), Some("k")).is_empty());
+        assert_eq!(sizes(run(FULL - 1).to_vec(), Some("k")).len(), 4);
     }
 
     #[test]
