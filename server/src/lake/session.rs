@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deltalake::datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider,
+};
 use deltalake::datafusion::common::ScalarValue;
 use deltalake::datafusion::common::config::Dialect;
 use deltalake::datafusion::common::metadata::ScalarAndMetadata;
 use deltalake::datafusion::common::{ParamValues, Result};
-use deltalake::datafusion::execution::SessionStateBuilder;
 use deltalake::datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use deltalake::datafusion::execution::memory_pool::FairSpillPool;
 use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use deltalake::datafusion::execution::{SessionState, SessionStateBuilder};
 use deltalake::datafusion::logical_expr::LogicalPlan;
 use deltalake::datafusion::physical_optimizer::PhysicalOptimizerRule;
 use deltalake::datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -44,7 +48,8 @@ pub struct SessionLimits {
 #[derive(Clone, Debug)]
 pub struct Sessions {
     runtime: Arc<RuntimeEnv>,
-    partitions: usize,
+    /// What every session begins as: to register all functions costs more than a small plan.
+    template: Arc<SessionState>,
     memory: usize,
     spill: u64,
     spill_dir: PathBuf,
@@ -62,8 +67,15 @@ impl Sessions {
             .with_disk_manager_builder(disk)
             .build_arc()?;
         let SessionLimits { memory, spill, partitions, .. } = *limits;
-        let spill_dir = limits.spill_dir.clone();
-        Ok(Self { runtime, partitions, memory, spill, spill_dir })
+        let template = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config(partitions))
+            .with_runtime_env(Arc::clone(&runtime))
+            .with_query_planner(DeltaPlanner::new())
+            .with_physical_optimizer_rules(rules())
+            .build();
+        let (template, spill_dir) = (Arc::new(template), limits.spill_dir.clone());
+        Ok(Self { runtime, template, memory, spill, spill_dir })
     }
 
     /// The folder for what does not fit into memory.
@@ -88,15 +100,27 @@ impl Sessions {
         }
     }
 
+    /// The same, whose plans keep the partitions of what they read.
+    pub fn in_pieces(&self) -> SessionContext {
+        let session = self.session();
+        let mut state = session.state();
+        let config = state.config().clone();
+        *state.config_mut() = config.with_target_partitions(1).with_repartition_file_scans(false);
+        SessionContext::new_with_state(state)
+    }
+
     /// A session without tables.
     pub fn session(&self) -> SessionContext {
-        let state = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config(self.partitions))
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_query_planner(DeltaPlanner::new())
-            .with_physical_optimizer_rules(rules())
-            .build();
+        let mut state = self.template.as_ref().clone();
+        // The only thing in it that copies would share.
+        let names = &state.config_options().catalog;
+        let (catalog, schema) = (names.default_catalog.clone(), names.default_schema.clone());
+        let (tables, schemas) = (MemorySchemaProvider::new(), MemoryCatalogProvider::new());
+        let catalogs = MemoryCatalogProviderList::new();
+        // A catalog in memory takes every schema.
+        let _ = schemas.register_schema(&schema, Arc::new(tables));
+        catalogs.register_catalog(catalog, Arc::new(schemas));
+        state.register_catalog_list(Arc::new(catalogs));
         SessionContext::new_with_state(state)
     }
 

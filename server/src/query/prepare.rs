@@ -6,6 +6,7 @@ use std::sync::Arc;
 use deltalake::arrow::datatypes::SchemaRef;
 use deltalake::datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use deltalake::datafusion::common::{DataFusionError, ResolvedTableReference, TableReference};
+use deltalake::datafusion::execution::runtime_env::RuntimeEnv;
 use deltalake::datafusion::execution::{
     SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext,
 };
@@ -56,6 +57,8 @@ pub struct Planner {
 pub struct Prepared {
     plan: LogicalPlan,
     session: SessionState,
+    /// Its share of the memory.
+    runtime: Arc<RuntimeEnv>,
     /// The version of each table that it reads; of a table at several moments, several.
     pub versions: BTreeMap<String, BTreeSet<u64>>,
     /// The columns of its result.
@@ -111,10 +114,10 @@ impl Planner {
             Arc::clone(&list),
             Arc::clone(&self.session),
         );
-        let session = SessionStateBuilder::new_from_existing(self.session.as_ref().clone())
-            .with_runtime_env(runtime)
-            .with_catalog_list(Arc::new(Catalogs(Arc::clone(&tables))))
-            .build();
+        let mut session = self.session.as_ref().clone();
+        session.register_catalog_list(Arc::new(Catalogs(Arc::clone(&tables))));
+        // It is what now() says.
+        session.mark_start_execution();
         let (names, _) = resolve_table_references(&gated.statement, true).map_err(failed)?;
         let mut described = false;
         for name in names {
@@ -146,7 +149,7 @@ impl Planner {
         let tag = same.then_some(tag);
         let reading = Reading::new(self.deny.clone(), list.seq(), tables.personal());
         let (explain, memory) = (gated.explain, limits.memory);
-        Ok(Prepared { plan, session, versions, schema, tag, reading, explain, memory })
+        Ok(Prepared { plan, session, runtime, versions, schema, tag, reading, explain, memory })
     }
 }
 
@@ -157,7 +160,8 @@ impl Prepared {
         let planner = self.session.query_planner();
         let plan = planner.create_physical_plan(&self.plan, &self.session).await.map_err(failed)?;
         let plan = stop.stops(plan).map_err(failed)?;
-        let context = Arc::new(TaskContext::from(&self.session));
+        let context = TaskContext::from(&self.session).with_runtime(self.runtime);
+        let context = Arc::new(context);
         let rows = execute_stream(Arc::clone(&plan), context).map_err(failed)?;
         Ok(Running { rows, explain: self.explain, memory: self.memory, _plan: plan })
     }

@@ -160,3 +160,18 @@ async fn what_a_format_cannot_say_is_refused() {
     let row = server.rows(Role::Analyst, "SELECT CAST(NULL AS DATE), INTERVAL '1' MONTH").await;
     assert_eq!(row, json!([[Value::Null, "1 mons"]]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_day_is_that_of_the_statement() {
+    let lake = TestLake::new().await;
+    let server = TestServer::start(&lake.config).await;
+    let mut before = String::new();
+    for sql in ["SELECT now()", "SELECT now()", "SELECT current_timestamp"] {
+        let sql = format!("SELECT arrow_cast({}, 'Utf8') AS v", &sql[7..]);
+        let said = server.sql(Role::Analyst, &sql).await.json();
+        let said = said["rows"][0][0].as_str().unwrap().to_owned();
+        assert!(said > before, "{sql}: {said} is not behind {before}");
+        before = said;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
