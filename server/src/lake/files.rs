@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -54,6 +55,8 @@ pub struct DataFiles {
     /// The table's root in the store.
     root: Path,
     files: Vec<DataFile>,
+    /// Whether plans read each file as a partition of its own.
+    apart: bool,
 }
 
 impl fmt::Debug for DataFiles {
@@ -137,6 +140,7 @@ impl Table {
             store: log.root_object_store(None),
             root,
             files,
+            apart: false,
         })
     }
 }
@@ -199,6 +203,12 @@ impl DataFiles {
         table.map(|_| ()).map_err(LakeError::plan(&self.table))
     }
 
+    /// The same, read with each file as a partition of its own, in this order, by plans of a session
+    /// of [`in_pieces`](crate::lake::session::Sessions::in_pieces).
+    pub fn apart(self) -> Self {
+        Self { apart: true, ..self }
+    }
+
     /// Each file by itself.
     pub fn each(&self) -> impl Iterator<Item = Self> + '_ {
         self.files.iter().map(|file| Self { files: vec![file.clone()], ..self.clone() })
@@ -217,6 +227,13 @@ impl DataFiles {
     /// The type of a column; `None` if there is none of this name.
     pub fn column(&self, name: &str) -> Option<&DataType> {
         self.schema.field_with_name(name).ok().map(Field::data_type)
+    }
+
+    /// The same number for the same files.
+    pub fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.files.iter().for_each(|file| file.name.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// Those that may hold rows with one of these values in a column of text.
@@ -296,8 +313,14 @@ impl TableProvider for DataFiles {
         let source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader));
-        let files: Vec<_> = self.files.iter().map(|file| self.partitioned(file)).collect();
-        let groups = FileGroup::new(files).split_files(session.config().target_partitions());
+        let files = self.files.iter().map(|file| self.partitioned(file));
+        let groups = match self.apart {
+            true => files.map(|file| FileGroup::new(vec![file])).collect(),
+            false => {
+                let partitions = session.config().target_partitions();
+                FileGroup::new(files.collect()).split_files(partitions)
+            }
+        };
         let rows = usize::try_from(self.rows()).unwrap_or(usize::MAX);
         let statistics = Statistics {
             num_rows: Precision::Exact(rows),
@@ -308,6 +331,8 @@ impl TableProvider for DataFiles {
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            // Otherwise a partition that is done takes files of others.
+            .with_preserve_order(self.apart)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

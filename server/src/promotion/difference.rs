@@ -1,8 +1,9 @@
 //! The rows by which a table differs from what it is to hold, and the commit that makes it so.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use deltalake::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use deltalake::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use deltalake::arrow::compute::filter_record_batch;
 use deltalake::arrow::datatypes::{DataType, Field, Schema};
 use deltalake::arrow::error::ArrowError;
@@ -166,6 +167,8 @@ impl Difference {
     async fn keep(&self, work: &Work<'_>, columns: &Columns) -> Result<Written, PromotionError> {
         let Some(deletes) = &self.deletes else { return Ok(Written::default()) };
         let failed = PromotionError::reading(&work.derived.name);
+        let by = work.derived.replace_by.as_str();
+        let keys = deletes.texts(by).map_err(arrow)?;
         let mut writer = Writer::new(work.table, columns);
         for file in &self.files {
             let session = work.lake.sessions().session();
@@ -174,9 +177,13 @@ impl Difference {
             while let Some(batch) = rows.next().await {
                 work.watch.go_on()?;
                 let batch = conform(&batch.map_err(failed)?, &columns.schema).map_err(failed)?;
-                let goes = deletes.contains(&batch).map_err(arrow)?;
-                let stays: BooleanArray = goes.into_iter().map(|goes| Some(!goes)).collect();
-                let batch = filter_record_batch(&batch, &stays).map_err(arrow)?;
+                // Most rows are of other keys, which is sooner seen than that they stay.
+                let mut batch = batch;
+                if is_among(&batch, by, &keys) {
+                    let goes = deletes.contains(&batch).map_err(arrow)?;
+                    let stays: BooleanArray = goes.into_iter().map(|goes| Some(!goes)).collect();
+                    batch = filter_record_batch(&batch, &stays).map_err(arrow)?;
+                }
                 if batch.num_rows() > 0 {
                     writer.write(&batch).await?;
                 }
@@ -184,6 +191,15 @@ impl Difference {
         }
         Ok(writer.finish().await?)
     }
+}
+
+/// Whether a row may have one of these texts in a column.
+fn is_among(batch: &RecordBatch, column: &str, texts: &HashSet<String>) -> bool {
+    let column = batch.column_by_name(column).and_then(|column| column.as_string_opt::<i32>());
+    column.is_none_or(|column| {
+        let mut values = column.iter();
+        values.any(|value| value.is_none_or(|value| texts.contains(value)))
+    })
 }
 
 /// Rows with what became of them.

@@ -7,6 +7,7 @@
 
 mod append;
 mod checks;
+mod claims;
 mod difference;
 mod done;
 mod error;

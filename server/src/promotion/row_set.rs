@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use deltalake::arrow::array::RecordBatch;
-use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::arrow::array::{AsArray, RecordBatch};
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::{DataType, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::arrow::row::{RowConverter, RowParser, SortField};
 
@@ -85,6 +86,17 @@ impl RowSet {
         let rows = self.converter.convert_columns(batch.columns())?;
         let rows = &mut rows.iter();
         Ok(rows.map(|row| self.rows.contains(AsRef::<[u8]>::as_ref(&row))).collect())
+    }
+
+    /// The texts in a column of its rows.
+    pub fn texts(&self, column: &str) -> Result<HashSet<String>, ArrowError> {
+        let mut texts = HashSet::new();
+        for batch in self.batches()? {
+            let Some(column) = batch.column_by_name(column) else { continue };
+            let column = cast(column, &DataType::Utf8)?;
+            texts.extend(column.as_string::<i32>().iter().flatten().map(str::to_owned));
+        }
+        Ok(texts)
     }
 
     /// Its rows.

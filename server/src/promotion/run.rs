@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use stedi_openapi::CheckResult;
 
 use super::append::append;
+use super::claims::KnownClaims;
 use super::difference::{Difference, Done, Halted};
 use super::error::PromotionError;
 use super::lineage::Lineage;
@@ -31,6 +32,7 @@ pub struct Promotion {
     lake: Lake,
     pipeline: Arc<Pipeline>,
     key_id: String,
+    claims: KnownClaims,
 }
 
 /// What a run did with one table.
@@ -59,7 +61,7 @@ pub struct TableRun {
 impl Promotion {
     /// Promotion of a lake's pipeline.
     pub fn new(lake: Lake, pipeline: Arc<Pipeline>, key: &SubjectKey) -> Self {
-        Self { lake, pipeline, key_id: key.id().to_owned() }
+        Self { lake, pipeline, key_id: key.id().to_owned(), claims: KnownClaims::default() }
     }
 
     /// Makes the derived tables that are not there yet.
@@ -169,6 +171,7 @@ impl Promotion {
             sources: &sources,
             author,
             watch,
+            claims: &self.claims,
         };
         let plan = Plan::make(derived, &table, &sources, &lineage).await?;
         let (mode, why, done) = carry_out(&work, plan, lineage).await?;
@@ -222,8 +225,9 @@ async fn carry_out(
         Plan::Subjects(changed) => {
             let why = Why::changed("rows changed", &changed);
             let session = work.lake.sessions().session();
+            let (pipeline, sources) = (work.pipeline, work.sources);
             let touched =
-                Touched::find(&session, work.pipeline, work.derived, work.sources, &changed);
+                Touched::find(&session, pipeline, work.derived, sources, &changed, work.claims);
             let difference = match touched.await? {
                 Ok(touched) => subjects(work, &touched).await,
                 Err(reason) => Err(Halted::TooMuch(reason)),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use deltalake::arrow::array::BooleanArray;
 use deltalake::arrow::compute::filter_record_batch;
-use deltalake::datafusion::logical_expr::ident;
+use deltalake::datafusion::error::DataFusionError;
+use deltalake::datafusion::execution::SendableRecordBatchStream;
+use deltalake::datafusion::logical_expr::{Expr, ident};
 use futures::StreamExt;
 
 use super::difference::{Difference, Halted, LIMIT};
@@ -14,7 +16,7 @@ use super::row_set::RowSet;
 use super::select::select;
 use super::touched::Touched;
 use super::work::Work;
-use crate::lake::conform;
+use crate::lake::{DataFiles, conform};
 
 /// The rows of the touched keys that come and go.
 pub(super) async fn subjects(work: &Work<'_>, touched: &Touched) -> Result<Difference, Halted> {
@@ -60,11 +62,10 @@ pub(super) async fn subjects(work: &Work<'_>, touched: &Touched) -> Result<Diffe
 
     let mut deletes = RowSet::new(&schema, LIMIT)?;
     let mut files = Vec::new();
-    for file in held.holding(by, &touched.keys).each() {
+    let held = held.holding(by, &touched.keys);
+    for (file, rows) in held.each().zip(pieces(work, &held, touched.rows(by)).await?) {
         let before = deletes.len();
-        let rows = session.read_table(Arc::new(file.clone()));
-        let rows = rows.and_then(|rows| rows.filter(touched.rows(by))).map_err(failed)?;
-        let mut rows = rows.execute_stream().await.map_err(failed)?;
+        let mut rows = rows;
         while let Some(batch) = rows.next().await {
             work.watch.go_on()?;
             let batch = conform(&batch.map_err(failed)?, &schema).map_err(failed)?;
@@ -76,4 +77,26 @@ pub(super) async fn subjects(work: &Work<'_>, touched: &Touched) -> Result<Diffe
         }
     }
     Ok(Difference { inserts: inserts.batches()?, deletes: Some(deletes), files })
+}
+
+/// Some rows of each file, by one plan.
+async fn pieces(
+    work: &Work<'_>,
+    files: &DataFiles,
+    only: Expr,
+) -> Result<Vec<SendableRecordBatchStream>, PromotionError> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = PromotionError::reading(&work.derived.name);
+    let session = work.lake.sessions().in_pieces();
+    let rows = session.read_table(Arc::new(files.clone().apart())).map_err(failed)?;
+    let rows = rows.filter(only).map_err(failed)?;
+    let streams = rows.execute_stream_partitioned().await.map_err(failed)?;
+    match streams.len() == files.len() {
+        true => Ok(streams),
+        false => Err(PromotionError::reading(&work.derived.name)(DataFusionError::Internal(
+            format!("{} files were read as {} pieces", files.len(), streams.len()),
+        ))),
+    }
 }

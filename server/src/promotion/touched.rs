@@ -15,6 +15,7 @@ use deltalake::datafusion::logical_expr::{Expr, ident, lit};
 use deltalake::datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::claims::KnownClaims;
 use super::error::PromotionError;
 use super::sources::{Changed, Sources};
 use crate::lake::DataFiles;
@@ -54,6 +55,7 @@ impl Touched {
         derived: &Derived,
         sources: &Sources,
         changed: &[Changed],
+        known: &KnownClaims,
     ) -> Result<Result<Self, TooMuch>, PromotionError> {
         let by = derived.replace_by.as_str();
         // A SELECT that does not read the claims does not depend on them.
@@ -90,10 +92,22 @@ impl Touched {
         let Some((claims, column)) = claims.filter(|_| person) else {
             return Ok(Ok(Self { keys, ..Self::default() }));
         };
-        hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
-        let touched = devices.clone();
-        hop(session, claims, column, Hop::ToSubjects, &touched, &mut subjects).await?;
-        hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
+        let touched = match known.of(session, claims, column).await? {
+            Some(claims) => {
+                claims.devices_of(&subjects, &mut devices);
+                let touched = devices.clone();
+                claims.subjects_of(&touched, &mut subjects);
+                claims.devices_of(&subjects, &mut devices);
+                touched
+            }
+            None => {
+                hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
+                let touched = devices.clone();
+                hop(session, claims, column, Hop::ToSubjects, &touched, &mut subjects).await?;
+                hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
+                touched
+            }
+        };
         if subjects.len().max(devices.len()) > MOST {
             return Ok(Err("too many keys are touched"));
         }

@@ -9,6 +9,7 @@ use deltalake::datafusion::physical_plan::execute_stream;
 use deltalake::datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::claims::KnownClaims;
 use super::difference::Halted;
 use super::error::PromotionError;
 use super::row_set::NotTaken;
@@ -27,6 +28,8 @@ pub(super) struct Work<'a> {
     pub sources: &'a Sources,
     pub author: &'a Author,
     pub watch: &'a Arc<Watch>,
+    /// Who claims which device, as it was last looked up.
+    pub claims: &'a KnownClaims,
 }
 
 impl Work<'_> {
