@@ -71,7 +71,7 @@ def peer(options, name, step, size, cell):
     out = options.work / "out"
     shutil.rmtree(out, ignore_errors=True)
     lake = size.promoted / ".stedi"
-    command = [sys.executable, "-W", "ignore", HERE / "peers" / program, step, "--json", size.data,
+    command = [sys.executable, ours.APART, "/dev/null", sys.executable, "-W", "ignore", HERE / "peers" / program, step, "--json", size.data,
                "--landing", lake / "lake/landing", "--key", lake / "subject.key", "--sql", options.sql,
                "--out", out, "--form", form]
     ran = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
