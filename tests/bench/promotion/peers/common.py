@@ -31,6 +31,11 @@ def select(options, table):
     return (options.sql / f"{table}.sql").read_text().replace("$readings", "'all'")
 
 
+# Nobody revoked anything in the data that is measured; the server alone writes this table.
+NO_REVOCATIONS = ("customer_revocation",
+                  "SELECT CAST(NULL AS {text}) AS subject_id, CAST(NULL AS BIGINT) AS revokedat WHERE 1 = 0")
+
+
 def delta_files(folder):
     """The data files of a Delta table."""
     from deltalake import DeltaTable

@@ -63,6 +63,8 @@ def work():
         for table in common.SOURCES:
             files = common.delta_files(options.landing / table)
             connection.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM read_parquet({files})")
+    name, nothing = common.NO_REVOCATIONS
+    connection.execute(f"CREATE TEMP VIEW {name} AS {nothing.format(text='VARCHAR')}")
     for table in common.TABLES:
         write(table, common.select(options, table).replace("LEFT SEMI JOIN", "SEMI JOIN"))
 

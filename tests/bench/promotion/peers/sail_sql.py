@@ -60,6 +60,8 @@ def work():
     else:
         for table in common.SOURCES:
             read(table, str(options.landing / table))
+    name, nothing = common.NO_REVOCATIONS
+    spark.sql(nothing.format(text="STRING")).createOrReplaceTempView(name)
     for table in common.TABLES:
         write(table, spark.sql(common.select(options, table)))
 
