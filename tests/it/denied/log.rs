@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use stedi_server::ledger::{Denied, Reason};
 
@@ -41,6 +42,26 @@ async fn many_requests_are_one_object_and_are_denied_once() {
     assert_eq!(objects(&lake).len(), 2);
     let list = another(&lake).await.deny.current().await.unwrap();
     assert_eq!((list.len(), list.seq()), (1001, 2));
+}
+
+/// A statement asks the store nothing of its own: the list is looked at as often as it grows old.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_statements_share_a_look() {
+    let lake = TestLake::filled().await;
+    let looks = || {
+        let text = lake.app.metrics_text();
+        let line =
+            text.lines().find(|line| line.starts_with("stedi_deny_reads_total{outcome=\"ok\"}"));
+        line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse::<u128>().unwrap())
+    };
+    let (before, began) = (looks(), Instant::now());
+    for _ in 0..200 {
+        lake.count("customer_trusted").await;
+    }
+    // Half of the time that a list may be used.
+    let most = began.elapsed().as_millis() / 250 + 2;
+    assert!(looks() - before <= most, "{} looks, {most} at most", looks() - before);
+    assert!(!lake.root().join("system/deny").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

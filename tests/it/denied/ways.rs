@@ -2,7 +2,7 @@
 
 /// Statements over a table `{t}`; `{a}` is the pseudonym of whoever is looked for. Each gives one
 /// answer with their rows, and another one without.
-pub const WAYS: [&str; 28] = [
+pub const WAYS: [&str; 29] = [
     "SELECT * FROM {t}",
     "SELECT subject_id, serialnumber FROM {t}",
     "SELECT count(*) FROM {t}",
@@ -16,6 +16,7 @@ pub const WAYS: [&str; 28] = [
     "SELECT count(DISTINCT subject_id), count(subject_id) FROM {t}",
     "SELECT subject_id, count(*) FROM {t} GROUP BY subject_id HAVING count(*) > 0",
     "SELECT DISTINCT subject_id, serialnumber FROM {t}",
+    "SELECT count(*) FROM (SELECT subject_id FROM {t} LIMIT 5)",
     "SELECT subject_id, row_number() OVER (PARTITION BY subject_id ORDER BY serialnumber) FROM {t}",
     "SELECT rank() OVER (ORDER BY subject_id) FROM {t}",
     "SELECT subject_id FROM {t} ORDER BY subject_id = '{a}' DESC, subject_id LIMIT 1",
@@ -35,4 +36,4 @@ pub const WAYS: [&str; 28] = [
 ];
 
 /// Those that are asked of older versions too.
-pub const OF_VERSIONS: [usize; 5] = [0, 2, 3, 21, 26];
+pub const OF_VERSIONS: [usize; 5] = [0, 2, 3, 22, 27];
