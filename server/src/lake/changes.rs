@@ -171,11 +171,13 @@ impl Table {
     pub async fn caught_up(&self, version: u64) -> Result<u64, LakeError> {
         let log = self.log_files().await?;
         let Some((&first, _)) = log.commits.first_key_value() else { return Ok(version) };
-        if first <= version + 1 || first > self.version() {
+        if first <= version + 1 {
             return Ok(version);
         }
         let since = self.commit(first).await?.and_then(|commit| commit.unchanged_since);
-        Ok(if since.is_some_and(|since| since <= version) { first } else { version })
+        // The purge may be later than this version.
+        let same = first.min(self.version());
+        Ok(if since.is_some_and(|since| since <= version) { same } else { version })
     }
 
     fn is_changed_by(&self, commit: &Commit) -> bool {

@@ -169,6 +169,23 @@ async fn one_at_a_time_and_only_what_is_there() {
     assert_eq!(asked(&lake.app, TABLE, &order(through)).await, Purging::Done(first));
 }
 
+/// A promotion that has opened a source before its log was cut has nothing to do, either.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_at_work_while_the_log_is_cut_sees_that_nothing_changed() {
+    let lake = withdrawn().await;
+    let known = version(&lake.app, SOURCE).await;
+    let keeper = crate::maintenance::keeper(&lake, crate::maintenance::eager()).await;
+    crate::maintenance::maintain(&keeper, &[SOURCE]).await;
+    let table = lake.app.lake.table("landing", SOURCE).await.unwrap().unwrap();
+    assert_eq!(table.version(), known + 1, "it was compacted");
+    assert_eq!(purged(&lake.app, SOURCE).await.version, known + 2);
+    assert_eq!(log_of(&lake, SOURCE).0, [known + 2]);
+    let changes = table.changes_since(known).await.unwrap().unwrap();
+    assert!(changes.is_empty());
+    // But not from a version before that, about which nothing is known any more.
+    assert!(table.changes_since(known - 1).await.unwrap().is_err());
+}
+
 /// Commits that change no row come in between: nobody has to be made anew, and nothing is held.
 #[tokio::test(flavor = "multi_thread")]
 async fn compactions_in_between_hold_nothing() {

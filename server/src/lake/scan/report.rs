@@ -89,7 +89,8 @@ impl ScanReport {
         self.found == 0 && self.unverified.is_empty()
     }
 
-    pub(super) fn add(&mut self, other: Looked) {
+    /// Adds what was found in one object; its bytes.
+    pub(super) fn add(&mut self, other: Looked) -> u64 {
         self.objects += 1;
         self.bytes += other.bytes;
         self.parquet_files += u64::from(other.parquet);
@@ -100,6 +101,7 @@ impl ScanReport {
         self.matches.extend(other.matches.into_iter().take(room));
         let object = other.object;
         self.unverified.extend(other.unverified.map(|reason| Unverified { object, reason }));
+        other.bytes
     }
 }
 

@@ -72,18 +72,38 @@ impl Lake {
         progress.listed(listed.len());
         let mut report =
             ScanReport { out_of_scope: (all - listed.len()) as u64, ..ScanReport::default() };
-        let looks = listed.into_iter().map(|object| self.look(object, needles, watch));
+        let looks = listed.into_iter().map(|object| {
+            let look = self.look(object.clone(), needles, watch);
+            async move { Ok::<_, LakeError>((object, look.await?)) }
+        });
         let mut looks = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
-        while let Some(outcome) = looks.try_next().await? {
-            match outcome {
-                Outcome::Gone => report.gone += 1,
-                Outcome::Looked(looked) => {
-                    progress.looked(looked.bytes);
-                    watch.read(looked.rows);
-                    report.add(looked);
+        let mut again = Vec::new();
+        while let Some((object, outcome)) = looks.try_next().await? {
+            let bytes = match outcome {
+                Outcome::Gone => {
+                    report.gone += 1;
+                    0
                 }
-            }
+                // Somebody may have been writing it.
+                Outcome::Looked(looked) if looked.unverified.is_some() => {
+                    again.push(object);
+                    continue;
+                }
+                Outcome::Looked(looked) => report.add(looked),
+            };
+            progress.looked(bytes);
         }
+        for object in again {
+            let bytes = match self.look(object, needles, watch).await? {
+                Outcome::Gone => {
+                    report.gone += 1;
+                    0
+                }
+                Outcome::Looked(looked) => report.add(looked),
+            };
+            progress.looked(bytes);
+        }
+        watch.read(report.rows);
         report.matches.sort();
         Ok(report)
     }
