@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod maintenance;
 mod promotions;
+mod revocations;
 mod server;
 
 pub use certificate::{CertificateError, CertificateKey, Verified, chained};

@@ -176,7 +176,7 @@ impl Server {
         let started = Instant::now();
         loop {
             let last = match self.health().await {
-                Ok(Health::Ok) => return Ok(()),
+                Ok(Health::Ok { .. }) => return Ok(()),
                 Ok(Health::Unavailable) => "its lake does not answer".to_owned(),
                 Err(error) => error.to_string(),
             };

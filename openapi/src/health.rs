@@ -9,7 +9,20 @@ use utoipa::ToSchema;
 #[schema(example = json!({ "status": "ok" }))]
 pub enum Health {
     /// It is.
-    Ok,
+    Ok {
+        /// Revocations that are not done, though their deadline is over; said where there are any.
+        #[serde(default, skip_serializing_if = "is_none")]
+        overdue_revocations: u64,
+    },
     /// Alive, but the lake does not answer.
     Unavailable,
+}
+
+impl Health {
+    /// It is, and nothing is overdue.
+    pub const OK: Self = Self::Ok { overdue_revocations: 0 };
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }

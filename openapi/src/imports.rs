@@ -47,6 +47,9 @@ pub struct ImportRun {
     pub suppressed: u64,
     /// The table's version after the last load.
     pub version: Option<u64>,
+    /// Revocations that were opened because the records ended a consent.
+    #[serde(default)]
+    pub revocations: Vec<String>,
     /// Files that could not be loaded, at most 100 of them.
     pub failures: Vec<ImportFailure>,
 }

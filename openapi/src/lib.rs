@@ -10,6 +10,7 @@ mod landing;
 mod maintenance;
 mod problem;
 mod promotions;
+mod revocations;
 mod sql;
 mod statements;
 mod tables;
@@ -35,6 +36,10 @@ pub use problem::Problem;
 pub use promotions::{
     CheckResult, PromotedTable, PromotionCause, PromotionInfo, PromotionList, PromotionPath,
     PromotionQuery, PromotionRequest, PromotionRun, TableState,
+};
+pub use revocations::{
+    FoundObject, RevocationCause, RevocationInfo, RevocationList, RevocationOf, RevocationPath,
+    RevocationQuery, RevocationRequest, RevocationRun, RevocationState, RevocationStep,
 };
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath};

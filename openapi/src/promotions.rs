@@ -41,6 +41,8 @@ pub enum PromotionCause {
     Schedule,
     /// A load.
     Load,
+    /// A withdrawn consent.
+    Consent,
 }
 
 impl PromotionCause {
@@ -50,6 +52,7 @@ impl PromotionCause {
             Self::Request => "request",
             Self::Schedule => "schedule",
             Self::Load => "load",
+            Self::Consent => "consent",
         }
     }
 }

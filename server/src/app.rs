@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use stedi_openapi::LoadResult;
+
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
 use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
+use crate::consent::{CertificateError, Certificates, ConsentRules, Revocations, Saga, SigningKey};
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
@@ -50,6 +54,8 @@ pub struct App {
     pub audit: Audit,
     /// Whose rows no read returns.
     pub deny: Deny,
+    /// Customers withdraw their consent.
+    pub revocations: Revocations,
 }
 
 /// Why a server does not start.
@@ -85,6 +91,9 @@ pub enum AppError {
     /// Statements.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// The key that signs certificates.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 impl App {
@@ -122,7 +131,8 @@ impl App {
             keys: Duration::from_secs(config.landing.key_seconds),
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
-        let landing = Arc::new(Landing::new(lake.clone(), Arc::clone(&pipeline), key, limits));
+        let landing =
+            Arc::new(Landing::new(lake.clone(), Arc::clone(&pipeline), key.clone(), limits));
         landing.create_tables().await?;
         promotion.create_tables().await?;
         let system = vec![declared(), runs()];
@@ -131,14 +141,6 @@ impl App {
             Maintenance::new(lake.clone(), &pipeline, system.clone(), audit.clone(), upkeep);
         let catalog = Catalog::new(lake.clone(), Arc::clone(&pipeline), system);
         let promotions = Promotions::new(lake.clone(), promotion.clone(), audit.clone(), rules);
-        let loads = promotions.clone();
-        let imports = Imports::new(
-            lake.clone(),
-            Arc::clone(&landing),
-            audit.clone(),
-            import_rules(config)?,
-            move || loads.loaded(),
-        );
         let limits = statement_limits(&config.limits, metrics.clone());
         let deny = Deny::new(lake.clone(), Duration::from_millis(config.consent.staleness_ms));
         let query =
@@ -150,6 +152,41 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
+        let saga = Saga {
+            lake: lake.clone(),
+            pipeline: Arc::clone(&pipeline),
+            landing: Arc::clone(&landing),
+            deny: deny.clone(),
+            promotion: promotion.clone(),
+            promotions: promotions.clone(),
+            maintenance: maintenance.clone(),
+            statements: statements.clone(),
+            certificates: Certificates::new(
+                lake.clone(),
+                SigningKey::open(&config.certificate_key())?,
+            ),
+            rules: consent_rules(config),
+        };
+        let revocations = Revocations::new(saga, key, audit.clone());
+        let (follows, opened) = (promotions.clone(), revocations.clone());
+        let loaded = move |asker, result: LoadResult| {
+            let (follows, opened) = (follows.clone(), opened.clone());
+            let followed = async move {
+                let ids = opened.loaded(asker, &result).await;
+                if result.accepted > 0 {
+                    follows.loaded();
+                }
+                ids
+            };
+            followed.boxed()
+        };
+        let imports = Imports::new(
+            lake.clone(),
+            Arc::clone(&landing),
+            audit.clone(),
+            import_rules(config)?,
+            Box::new(loaded),
+        );
         Ok(Self {
             metrics,
             lake,
@@ -164,6 +201,7 @@ impl App {
             statements,
             audit,
             deny,
+            revocations,
         })
     }
 
@@ -217,6 +255,24 @@ fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
             keep: Duration::from_secs(config.landing.key_seconds),
         },
     })
+}
+
+fn consent_rules(config: &Config) -> ConsentRules {
+    let own = &config.consent;
+    let hours = |hours: u64| Duration::from_secs(hours.saturating_mul(3600));
+    let roles = Role::ALL.iter().map(|role| config.limits.roles.get(role.name()));
+    let roles = roles.map(|limits| limits.cloned().unwrap_or_default());
+    let longest = roles.map(|limits| limits.seconds.max(limits.async_seconds)).max();
+    ConsentRules {
+        work: WorkRules {
+            queued: own.queued,
+            lease: Duration::from_secs(own.lease_seconds.max(1)),
+            keep: hours(own.keep_hours),
+        },
+        within: hours(own.deadline_hours),
+        grace: Duration::from_secs(own.grace_seconds.or(longest).unwrap_or_default()),
+        unfinished: hours(config.maintenance.file_retention_hours),
+    }
 }
 
 fn maintenance_rules(config: &MaintenanceConfig) -> MaintenanceRules {

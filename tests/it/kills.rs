@@ -5,6 +5,7 @@
 mod demo;
 pub mod maintenance;
 mod promotions;
+mod revocations;
 mod statements;
 mod takeover;
 

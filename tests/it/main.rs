@@ -42,6 +42,7 @@ mod purge;
 mod readers;
 mod rejects;
 mod replay;
+mod revocations;
 mod serve;
 mod sql;
 mod statements;

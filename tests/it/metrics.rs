@@ -119,6 +119,7 @@ fn all() -> Metrics {
     metrics.maintained(&maintained, elapsed);
     metrics.deny_read(true);
     metrics.deny_entries(1);
+    metrics.revocations(1, 1);
     metrics.table_cache_hit();
     metrics.table_cache_miss();
     metrics.usage(Usage { memory: 1, memory_limit: 1, spill: 1, spill_limit: 1 });

@@ -6,6 +6,7 @@ mod load;
 mod maintain;
 mod promote;
 mod ready;
+mod revoke;
 mod show;
 mod tables;
 
@@ -51,6 +52,8 @@ enum Command {
     Promote(promote::Promote),
     /// Waits until the server and its lake answer.
     Ready(ready::Ready),
+    /// Withdraws the consent of customers, and waits until nothing is left of them in research.
+    Revoke(revoke::Revoke),
     /// Lists the tables that are there for you.
     Tables(tables::Tables),
 }
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Maintain(maintain) => maintain.run(&server, cli.format).await,
             Command::Promote(promote) => promote.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
+            Command::Revoke(revoke) => revoke.run(&server, cli.format).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }
     });

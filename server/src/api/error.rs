@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
 
 use crate::auth::AuthError;
+use crate::consent::ConsentError;
 use crate::edge::problem;
 use crate::landing::LandingError;
 use crate::ledger::LedgerError;
@@ -62,6 +63,9 @@ pub(super) enum ApiError {
     /// Maintenance.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
+    /// Consent.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     /// Long work.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -96,6 +100,7 @@ impl ApiError {
             Self::Promotion(error) => error.code(),
             Self::Maintenance(error) => error.code(),
             Self::Ledger(error) => error.code(),
+            Self::Consent(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound

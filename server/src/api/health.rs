@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
     responses((status = OK, description = "It lives.", body = Health)),
 )]
 pub(super) async fn alive() -> Json<Health> {
-    Json(Health::Ok)
+    Json(Health::OK)
 }
 
 /// Ready
@@ -44,7 +44,10 @@ pub(super) async fn alive() -> Json<Health> {
 )]
 pub(super) async fn ready(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
     match tokio::time::timeout(PATIENCE, state.app.lake.answers()).await {
-        Ok(Ok(())) => (StatusCode::OK, Json(Health::Ok)),
+        Ok(Ok(())) => {
+            let overdue_revocations = state.app.metrics.overdue();
+            (StatusCode::OK, Json(Health::Ok { overdue_revocations }))
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, Json(Health::Unavailable))

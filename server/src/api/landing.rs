@@ -18,6 +18,7 @@ use super::origin::Origin;
 use super::state::ApiState;
 use crate::auth::Role;
 use crate::landing::{Content, Feed, LandingError, LoadKey, feed};
+use crate::ledger::Asker;
 use crate::ledger::audit::{Action, Draft, End, Outcome};
 
 /// Who loads.
@@ -99,6 +100,7 @@ pub(super) async fn load(
         .map(|key| LoadKey { principal: principal.subject.clone(), key: key.to_owned() });
     let slot = state.app.landing.slot()?;
     let author = origin.author(&principal);
+    let asker = Asker::new(&principal, origin.request_id.clone());
     let draft = Draft {
         tables: [(table.clone(), None)].into(),
         ..origin.draft(Action::Load, "POST /v1/landing/{table}", &principal)
@@ -120,10 +122,12 @@ pub(super) async fn load(
             Err(_) => End::other(Outcome::Failed, "load_failed"),
         };
         open.end(end).await?;
-        if loaded.as_ref().is_ok_and(|result| result.accepted > 0) {
+        let mut loaded = loaded?;
+        loaded.revocations = app.revocations.loaded(asker, &loaded).await;
+        if loaded.accepted > 0 {
             app.promotions.loaded();
         }
-        loaded.map_err(ApiError::from)
+        Ok::<_, ApiError>(loaded)
     });
     let sent = forward(body, feed, most).await;
     let loaded = load.await.map_err(|error| ApiError::Task(error.to_string()))?;

@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod authenticated;
+mod certificates;
 mod denied;
 mod docs;
 mod document;
@@ -25,6 +26,7 @@ mod promotions;
 mod query_code;
 mod recorded;
 mod result;
+mod revocations;
 mod router;
 mod routes;
 mod sql;

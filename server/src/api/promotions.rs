@@ -74,7 +74,7 @@ pub(super) async fn list(
 ) -> Result<Json<PromotionList>, ApiError> {
     principal.require(&[])?;
     let limit = work::limit(query.limit)?;
-    let page = state.app.promotions.work().page(limit, query.before.as_deref()).await?;
+    let page = state.app.promotions.work().page(limit, query.before.as_deref(), |_| true).await?;
     let (promotions, next) = page;
     Ok(Json(PromotionList { promotions, next }))
 }

@@ -21,8 +21,8 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    audit, denied, docs, document, health, history, imports, landing, limits, maintenance, metrics,
-    promotions, query_code, sql, statements, tables,
+    audit, certificates, denied, docs, document, health, history, imports, landing, limits,
+    maintenance, metrics, promotions, query_code, revocations, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -32,6 +32,8 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/sql", body: true, time: true },
     OwnLimits { route: "/v1/statements", body: true, time: true },
     OwnLimits { route: "/v1/maintenance", body: false, time: true },
+    OwnLimits { route: "/v1/revocations", body: false, time: true },
+    OwnLimits { route: "/v1/revocations/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/promotions", body: false, time: true },
     OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/landing/{table}/imports", body: false, time: true },
@@ -64,6 +66,18 @@ const IMPORT: [Code; 5] = [
 ];
 const CANCEL_IMPORT: [Code; 2] = [Code::ImportNotFound, Code::AuditUnavailable];
 const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
+/// What a revocation can answer besides.
+const REVOKE: [Code; 6] = [
+    Code::NotFound,
+    Code::CustomerNotFound,
+    Code::DeviceShared,
+    Code::UnsupportedMediaType,
+    Code::KeyReused,
+    Code::Busy,
+];
+const CANCEL_REVOCATION: [Code; 3] =
+    [Code::RevocationNotFound, Code::NotCancelled, Code::AuditUnavailable];
+const CERTIFICATE: [Code; 2] = [Code::RevocationNotFound, Code::CertificateNotFound];
 const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
 
 /// What an order of a maintenance can answer besides.
@@ -96,6 +110,12 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(maintenance::ask), &MAINTAIN)
         .signed_in(&[], routes!(maintenance::one), &[Code::MaintenanceNotFound])
         .signed_in(&[], routes!(maintenance::cancel), &CANCEL_MAINTENANCE)
+        .signed_in(&[], routes!(revocations::ask, revocations::list), &REVOKE)
+        .signed_in(&[], routes!(revocations::one), &[Code::RevocationNotFound])
+        .signed_in(&[], routes!(revocations::events), &[Code::RevocationNotFound])
+        .signed_in(&[], routes!(revocations::cancel), &CANCEL_REVOCATION)
+        .signed_in(&[], routes!(certificates::of_revocation), &CERTIFICATE)
+        .signed_in(&[], routes!(certificates::key), &[])
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
         .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])

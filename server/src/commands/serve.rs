@@ -93,6 +93,7 @@ impl Listening {
         let (query, statements) = (state.app.query.clone(), state.app.statements.clone());
         let (promotions, imports) = (state.app.promotions.clone(), state.app.imports.clone());
         let maintenance = state.app.maintenance.clone();
+        let revocations = state.app.revocations.clone();
         let signal = async {
             told.told().await;
             tracing::info!("stopping");
@@ -101,6 +102,7 @@ impl Listening {
             promotions.work().stop();
             imports.work().stop();
             maintenance.work().stop();
+            revocations.work().stop();
         };
         let promoting = async {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
@@ -116,9 +118,20 @@ impl Listening {
                 let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
             }
         };
+        let revoking = revocations.keep_working();
         let kept = statements.keep_sweeping();
         let importing = imports.work().keep_working();
-        tokio::join!(service, metrics, signal, kept, promoting, importing, sweeping, maintaining);
+        tokio::join!(
+            service,
+            metrics,
+            signal,
+            kept,
+            promoting,
+            importing,
+            sweeping,
+            maintaining,
+            revoking
+        );
         // What this server ran by itself is left to others, or to its next start.
         if tokio::time::timeout(LEAVE, statements.drained()).await.is_err() {
             tracing::warn!("statements were not left in time; others take them over later");

@@ -1,9 +1,18 @@
-//! What can go wrong with certificates.
+//! What can go wrong with consent and its certificates.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::lake::LakeError;
+use deltalake::datafusion::error::DataFusionError;
+use stedi_openapi::Code;
+
+use crate::lake::{LakeError, NeedleError};
+use crate::landing::LandingError;
+use crate::ledger::LedgerError;
+use crate::ledger::audit::AuditError;
+use crate::maintenance::MaintenanceError;
+use crate::promotion::PromotionError;
+use crate::query::StatementError;
 
 /// A certificate that cannot be issued or read.
 #[derive(Debug, thiserror::Error)]
@@ -36,4 +45,85 @@ pub enum CertificateError {
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+}
+
+/// A revocation that is not opened, or cannot go on now.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// The pipeline has no consent.
+    #[error("this pipeline has no revocations")]
+    NoRevocations,
+    /// The request names nobody, or somebody twice over.
+    #[error("a request names one e-mail or one serial number, or several requests, each with one")]
+    Malformed,
+    /// The reason names the customer.
+    #[error("the reason names the customer; it is kept where nothing may name them")]
+    ReasonNames,
+    /// There are no records of a customer.
+    #[error("request {0}: there is no such customer")]
+    UnknownCustomer(usize),
+    /// Nothing is proved yet.
+    #[error("there is no certificate of revocation {0} yet")]
+    NoCertificate(String),
+    /// Several customers claim a device.
+    #[error("request {0}: several customers claim this device; name one by e-mail")]
+    Shared(usize),
+    /// It is not long work that can be kept.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// It cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Revocations cannot be kept.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
+    /// Derived tables, or who claims what.
+    #[error(transparent)]
+    Promotion(#[from] PromotionError),
+    /// A table cannot be looked through.
+    #[error("table {table}: {source}")]
+    Look {
+        /// The table.
+        table: String,
+        /// What DataFusion says.
+        source: Box<DataFusionError>,
+    },
+    /// What names a customer cannot be looked for.
+    #[error(transparent)]
+    Needle(#[from] NeedleError),
+    /// No certificate can be issued.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A kept statement cannot be removed.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The lake cannot be read or written.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A table cannot be purged.
+    #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
+}
+
+impl ConsentError {
+    /// What kind of problem it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NoRevocations => Code::NotFound,
+            Self::Malformed | Self::ReasonNames => Code::Malformed,
+            Self::UnknownCustomer(_) => Code::CustomerNotFound,
+            Self::NoCertificate(_) => Code::CertificateNotFound,
+            Self::Shared(_) => Code::DeviceShared,
+            Self::Ledger(error) => error.code(),
+            Self::Audit(_) => Code::AuditUnavailable,
+            Self::Landing(error) => error.code(),
+            Self::Promotion(error) => error.code(),
+            Self::Maintenance(error) => error.code(),
+            Self::Look { .. }
+            | Self::Needle(_)
+            | Self::Certificate(_)
+            | Self::Statement(_)
+            | Self::Lake(_) => Code::Internal,
+        }
+    }
 }

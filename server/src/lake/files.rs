@@ -171,6 +171,13 @@ impl DataFiles {
         self.files.is_empty()
     }
 
+    /// These without some.
+    pub fn without(mut self, others: &Self) -> Self {
+        let others: BTreeSet<&str> = others.names().collect();
+        self.files.retain(|file| !others.contains(file.name.as_str()));
+        self
+    }
+
     /// These without some, and with others.
     pub fn replaced(mut self, gone: &[Self], new: &Self) -> Self {
         let gone: BTreeSet<&str> = gone.iter().flat_map(Self::names).collect();

@@ -23,7 +23,7 @@ mod value;
 pub use error::LandingError;
 pub use feed::{Fed, Feed, feed};
 pub use folder::files_of;
-pub use import::{Allowed, Files, ImportRules, Imports, NotAllowed};
+pub use import::{Allowed, Files, ImportRules, Imports, Loaded, NotAllowed};
 pub use load::{Content, Landing, LandingLimits, Slot};
 pub use memory::LoadKey;
 pub use revoke::Revocation;

@@ -79,6 +79,14 @@ pub enum LedgerError {
         /// The kind's word for it.
         code: Code,
     },
+    /// It cannot be cancelled any more.
+    #[error("{kind} {id} cannot be cancelled any more")]
+    Held {
+        /// What kind of work.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// An object of some work that cannot be read.
     #[error("object {path}: {reason}")]
     Unreadable {
@@ -103,6 +111,7 @@ impl LedgerError {
     pub fn code(&self) -> Code {
         match self {
             Self::KeyReused => Code::KeyReused,
+            Self::Held { .. } => Code::NotCancelled,
             Self::NoWork { code, .. } | Self::WorkWaits { code, .. } => *code,
             _ => Code::Internal,
         }

@@ -15,18 +15,43 @@ struct Labels {
 pub(super) struct DenyFamilies {
     entries: Gauge,
     reads: Counters<Labels>,
+    open: Gauge,
+    overdue: Gauge,
 }
 
 impl DenyFamilies {
     pub fn register(book: &mut Book) -> Self {
-        let families = Self { entries: Gauge::default(), reads: Counters::default() };
+        let families = Self {
+            entries: Gauge::default(),
+            reads: Counters::default(),
+            open: Gauge::default(),
+            overdue: Gauge::default(),
+        };
         book.gauge("deny_entries", "Requests whose rows are denied", &families.entries);
         book.counter("deny_reads", "Looks at the deny list", &families.reads);
+        book.gauge("revocations_open", "Revocations that are not done", &families.open);
+        book.gauge(
+            "revocations_overdue",
+            "Revocations that are not done, though their deadline is over",
+            &families.overdue,
+        );
         families
     }
 }
 
 impl Metrics {
+    /// So many revocations are open, and so many of them overdue.
+    pub fn revocations(&self, open: usize, overdue: usize) {
+        let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.families.deny.open.set(number(open));
+        self.families.deny.overdue.set(number(overdue));
+    }
+
+    /// Revocations that were overdue when it was last counted.
+    pub fn overdue(&self) -> u64 {
+        self.families.deny.overdue.get().unsigned_abs()
+    }
+
     /// The deny list was looked at.
     pub fn deny_read(&self, well: bool) {
         let outcome = if well { "ok" } else { "failed" };

@@ -7,6 +7,7 @@
 
 mod append;
 mod checks;
+mod claimants;
 mod claims;
 mod difference;
 mod done;
@@ -24,6 +25,7 @@ mod service;
 mod sources;
 mod subjects;
 mod touched;
+mod withdrawn;
 mod work;
 
 pub use error::PromotionError;

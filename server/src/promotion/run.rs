@@ -29,10 +29,10 @@ const ATTEMPTS: usize = 5;
 /// Brings the derived tables of a lake up to date.
 #[derive(Clone, Debug)]
 pub struct Promotion {
-    lake: Lake,
-    pipeline: Arc<Pipeline>,
-    key_id: String,
-    claims: KnownClaims,
+    pub(super) lake: Lake,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) key_id: String,
+    pub(super) claims: KnownClaims,
 }
 
 /// What a run did with one table.
@@ -196,7 +196,7 @@ impl Promotion {
         Ok(self.lake.current(derived.zone.name(), table).await?)
     }
 
-    async fn target(&self, derived: &Derived) -> Result<Table, PromotionError> {
+    pub(super) async fn target(&self, derived: &Derived) -> Result<Table, PromotionError> {
         let columns = stored_columns(&derived.columns);
         let zone = derived.zone.name();
         match self.lake.current(zone, &derived.name).await? {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use croner::Cron;
-use stedi_openapi::PromotionCause;
+use stedi_openapi::{PromotionCause, PromotionInfo, WorkState};
 
 use super::error::PromotionError;
+use super::runs::Order;
 use super::service::Promotions;
-use crate::ledger::Asker;
+use crate::ledger::{Asked, Asker};
 
 /// The longest sleep: a clock that is set meanwhile is noticed then.
 const NAP: Duration = Duration::from_secs(60);
@@ -106,7 +107,11 @@ impl Promotions {
     /// Whether a run of all tables waits that nobody began: it will see what is there now.
     async fn one_waits(&self) -> Result<bool, PromotionError> {
         let all = self.in_order(None)?;
-        Ok(self.work().waiting().await?.iter().any(|order| order.tables == all))
+        let open = self.work().open().await?;
+        let waits = |(asked, run): &(Asked<Order>, PromotionInfo)| {
+            run.state == WorkState::Queued && asked.order.tables == all
+        };
+        Ok(open.iter().any(waits))
     }
 
     async fn stopped_within(&self, time: Duration) -> bool {

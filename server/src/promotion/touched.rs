@@ -42,7 +42,7 @@ pub(super) type TooMuch = &'static str;
 
 /// A step from one end of a claim to the other.
 #[derive(Clone, Copy)]
-enum Hop {
+pub(super) enum Hop {
     ToDevices,
     ToSubjects,
 }
@@ -78,12 +78,12 @@ impl Touched {
             }
             match person {
                 true => {
-                    values(session, files, SUBJECT_ID, None, &mut subjects).await?;
+                    values(session, files, SUBJECT_ID, (None, MOST), &mut subjects).await?;
                     if let Some(device) = device {
-                        values(session, files, device, None, &mut devices).await?;
+                        values(session, files, device, (None, MOST), &mut devices).await?;
                     }
                 }
-                false => values(session, files, by, None, &mut keys).await?,
+                false => values(session, files, by, (None, MOST), &mut keys).await?,
             }
             if subjects.len().max(devices.len()).max(keys.len()) > MOST {
                 return Ok(Err("too many keys are touched"));
@@ -101,10 +101,13 @@ impl Touched {
                 touched
             }
             None => {
-                hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
+                hop(session, claims, column, (Hop::ToDevices, MOST), &subjects, &mut devices)
+                    .await?;
                 let touched = devices.clone();
-                hop(session, claims, column, Hop::ToSubjects, &touched, &mut subjects).await?;
-                hop(session, claims, column, Hop::ToDevices, &subjects, &mut devices).await?;
+                hop(session, claims, column, (Hop::ToSubjects, MOST), &touched, &mut subjects)
+                    .await?;
+                hop(session, claims, column, (Hop::ToDevices, MOST), &subjects, &mut devices)
+                    .await?;
                 touched
             }
         };
@@ -137,17 +140,17 @@ impl Touched {
     }
 }
 
-fn among(column: &str, values: &BTreeSet<String>) -> Expr {
+pub(super) fn among(column: &str, values: &BTreeSet<String>) -> Expr {
     let values = values.iter().map(|value| lit(value.as_str()));
     ident(column).in_list(values.collect(), false)
 }
 
 /// Adds the other ends of the claims that begin at one of `from`.
-async fn hop(
+pub(super) async fn hop(
     session: &SessionContext,
     claims: &DataFiles,
     device: &str,
-    hop: Hop,
+    (hop, most): (Hop, usize),
     from: &BTreeSet<String>,
     to: &mut BTreeSet<String>,
 ) -> Result<(), PromotionError> {
@@ -157,16 +160,17 @@ async fn hop(
     };
     match from.is_empty() {
         true => Ok(()),
-        false => values(session, claims, far, Some(among(near, from)), to).await,
+        false => values(session, claims, far, (Some(among(near, from)), most), to).await,
     }
 }
 
-/// Adds the values of a column, as text; nothing where there is no such column.
-async fn values(
+/// Adds the values of a column, as text; nothing where there is no such column. Beyond `most` it is not
+/// looked any further.
+pub(super) async fn values(
     session: &SessionContext,
     files: &DataFiles,
     column: &str,
-    filter: Option<Expr>,
+    (filter, most): (Option<Expr>, usize),
     to: &mut BTreeSet<String>,
 ) -> Result<(), PromotionError> {
     if files.column(column).is_none() || files.is_empty() {
@@ -181,14 +185,14 @@ async fn values(
     let mut stream = rows.execute_stream().await.map_err(failed)?;
     while let Some(batch) = stream.next().await {
         add(&batch.map_err(failed)?, to).map_err(failed)?;
-        if to.len() > MOST {
+        if to.len() > most {
             return Ok(());
         }
     }
     Ok(())
 }
 
-fn add(
+pub(super) fn add(
     batch: &RecordBatch,
     to: &mut BTreeSet<String>,
 ) -> Result<(), deltalake::datafusion::error::DataFusionError> {

@@ -6,5 +6,5 @@ mod run;
 mod service;
 
 pub use allowed::{Allowed, NotAllowed};
-pub use run::Files;
+pub use run::{Files, Loaded};
 pub use service::{ImportRules, Imports};

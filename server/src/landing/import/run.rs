@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stedi_openapi::{Code, ImportFailure, ImportRun, LoadResult};
@@ -11,12 +12,15 @@ use super::allowed::Allowed;
 use crate::lake::{Lake, Outside, OutsideFile};
 use crate::landing::{Content, Landing, LandingError, LoadKey, feed};
 use crate::ledger::audit::{Action, Audit, Draft, End, Outcome};
-use crate::ledger::{Asked, Attempt, Ended, Kind, Recorded};
+use crate::ledger::{Asked, Asker, Attempt, Ended, Kind, Recorded};
 
 /// Files that are remembered as loaded, so that they need not be read again.
 const SEEN: &str = "system/loads/files";
 /// Failures that are listed.
 const LISTED: usize = 100;
+
+/// What follows a load; the revocations that it opened.
+pub type Loaded = Box<dyn Fn(Asker, LoadResult) -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 
 /// Files that lie somewhere are loaded.
 pub struct Files {
@@ -26,7 +30,7 @@ pub struct Files {
     /// Where they may come from.
     pub(super) from: Allowed,
     /// Told of every load.
-    pub(super) loaded: Box<dyn Fn() + Send + Sync>,
+    pub(super) loaded: Loaded,
 }
 
 impl std::fmt::Debug for Files {
@@ -167,10 +171,9 @@ impl Files {
             Err(_) => End::other(Outcome::Failed, "load_failed"),
         };
         open.end(end).await?;
-        if loaded.as_ref().is_ok_and(|result| result.accepted > 0) {
-            (self.loaded)();
-        }
-        loaded
+        let mut loaded = loaded?;
+        loaded.revocations = (self.loaded)(asked.asker(), loaded.clone()).await;
+        Ok(loaded)
     }
 }
 
@@ -181,6 +184,11 @@ fn add(run: &mut ImportRun, result: &LoadResult) {
     run.duplicate += result.duplicate;
     run.suppressed += result.suppressed;
     run.version = run.version.max(Some(result.version));
+    for id in &result.revocations {
+        if !run.revocations.contains(id) {
+            run.revocations.push(id.clone());
+        }
+    }
 }
 
 /// A file as it is now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stedi_openapi::ImportInfo;
 
 use super::allowed::Allowed;
-use super::run::{Files, Order};
+use super::run::{Files, Loaded, Order};
 use crate::lake::Lake;
 use crate::landing::{Landing, LandingError};
 use crate::ledger::audit::Audit;
@@ -25,16 +25,15 @@ pub struct ImportRules {
 pub struct Imports(LongWork<Files>);
 
 impl Imports {
-    /// The imports into a lake's landing tables; `loaded` hears of every load.
+    /// The imports into a lake's landing tables; `loaded` is what follows each load.
     pub fn new(
         lake: Lake,
         landing: Arc<Landing>,
         audit: Audit,
         rules: ImportRules,
-        loaded: impl Fn() + Send + Sync + 'static,
+        loaded: Loaded,
     ) -> Self {
         let ImportRules { from, work } = rules;
-        let loaded = Box::new(loaded);
         let files = Files { landing, lake: lake.clone(), audit: audit.clone(), from, loaded };
         Self(LongWork::new(&lake, files, audit, work))
     }

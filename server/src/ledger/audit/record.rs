@@ -26,6 +26,8 @@ pub enum Action {
     Promotion,
     /// Maintenance of tables.
     Maintenance,
+    /// A withdrawn consent.
+    Consent,
     /// A request that was not let in.
     Denied,
     /// Reading the audit.
@@ -34,13 +36,14 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
         Action::Sql,
         Action::Statement,
         Action::Result,
         Action::Load,
         Action::Promotion,
         Action::Maintenance,
+        Action::Consent,
         Action::Denied,
         Action::Audit,
     ];
@@ -54,6 +57,7 @@ impl Action {
             Action::Load => "load",
             Action::Promotion => "promotion",
             Action::Maintenance => "maintenance",
+            Action::Consent => "consent",
             Action::Denied => "denied",
             Action::Audit => "audit",
         }

@@ -10,6 +10,7 @@ use super::kind::{Ended, Kind, Recorded};
 use super::orders::{Asked, Inner};
 use crate::lake::Author;
 use crate::ledger::audit::{Draft, End, Outcome};
+use crate::ledger::error::LedgerError;
 use crate::ledger::leases::Lease;
 
 /// How often progress is written, and it is looked whether somebody cancelled.
@@ -60,6 +61,50 @@ impl<'a, K: Kind> Attempt<'a, K> {
             request_id: self.asked.request_id.clone(),
             run: Some(self.id.to_owned()),
         }
+    }
+
+    /// Sees to it that it cannot be cancelled any more; false if it was before.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn hold(&self) -> Result<bool, LedgerError> {
+        let held = self.inner.shelf.hold(self.id).await?;
+        if !held {
+            self.cancelled.cancel();
+        }
+        Ok(held)
+    }
+
+    /// Other work that waits behind this one, with what was asked. Not for kinds of which several are
+    /// carried out at a time.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn others(&self) -> Result<Vec<(Asked<K::Order>, Work<K::Run>)>, LedgerError> {
+        let mut others = Vec::new();
+        for id in self.inner.shelf.open().await?.into_iter().filter(|id| id != self.id) {
+            let found = self.inner.found(&id).await?;
+            others.extend(found.filter(|(_, run)| !run.state.is_final()));
+        }
+        Ok(others)
+    }
+
+    /// Writes what was done for other work together with this one.
+    ///
+    /// # Errors
+    /// If the lake cannot be written.
+    pub async fn tell(&self, other: &Work<K::Run>) -> Result<(), LedgerError> {
+        let other = Work { state: WorkState::Running, ..other.clone() };
+        self.inner.shelf.write(&other.id, self.lease.epoch(), &other).await
+    }
+
+    /// Writes how far it is, now.
+    ///
+    /// # Errors
+    /// If the lake cannot be written.
+    pub async fn told(&self) -> Result<(), LedgerError> {
+        let run = self.run().clone();
+        self.inner.shelf.write(self.id, self.lease.epoch(), &run).await
     }
 
     /// Waits for a part of the work, and tells now and then how far it is.

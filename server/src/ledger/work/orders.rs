@@ -72,6 +72,12 @@ pub struct Asked<O> {
 }
 
 impl<O> Asked<O> {
+    /// Who asked.
+    pub fn asker(&self) -> Asker {
+        let Self { principal, roles, request_id, .. } = self;
+        Asker { principal: principal.clone(), roles: roles.clone(), request_id: request_id.clone() }
+    }
+
     /// What is recorded when something of it begins.
     pub fn draft(&self, action: Action, resource: String) -> Draft {
         let roles = self.roles.iter().filter_map(|role| Role::parse(role));
@@ -141,7 +147,28 @@ impl<K: Kind> LongWork<K> {
         order: K::Order,
         key: Option<&str>,
     ) -> Result<Work<K::Run>, LedgerError> {
-        let Inner { shelf, rules, work, .. } = &*self.0;
+        let run = self.place(asker, order, key).await?;
+        self.wake();
+        Ok(run)
+    }
+
+    /// Looks soon whether there is something to do.
+    pub fn wake(&self) {
+        self.0.work.notify_one();
+    }
+
+    /// The same as [`LongWork::ask`], but this server does not begin at once: whoever asks has
+    /// something to do before.
+    ///
+    /// # Errors
+    /// See [`LongWork::ask`].
+    pub async fn place(
+        &self,
+        asker: Asker,
+        order: K::Order,
+        key: Option<&str>,
+    ) -> Result<Work<K::Run>, LedgerError> {
+        let Inner { shelf, rules, .. } = &*self.0;
         let mut id = shelf.id();
         if let Some(key) = key {
             id = shelf.keyed(&asker.principal, key, &order, &id).await?;
@@ -159,7 +186,6 @@ impl<K: Kind> LongWork<K> {
         let created = Utc::now().timestamp_millis();
         let asked = Asked { order, principal, roles, request_id, created };
         shelf.ask(&id, &asked).await?;
-        work.notify_one();
         Ok(queued::<K>(&id, &asked))
     }
 
@@ -172,24 +198,15 @@ impl<K: Kind> LongWork<K> {
             let id = id.chars().take(64).collect();
             LedgerError::NoWork { kind: K::NAME, id, code: K::UNKNOWN }
         };
-        let shelf = &self.0.shelf;
-        if !shelf.is_id(id) {
+        if !self.0.shelf.is_id(id) {
             return Err(unknown());
         }
-        let asked = shelf.asked(id).await?.ok_or_else(unknown)?;
-        let (run, attempts) = shelf.newest(id).await?;
-        Ok(run.unwrap_or_else(|| {
-            let mut run = queued::<K>(id, &asked);
-            if attempts.cancelled {
-                run.state = WorkState::Cancelled;
-                K::given_up(&mut run.what);
-            }
-            run
-        }))
+        let (_, run) = self.0.found(id).await?.ok_or_else(unknown)?;
+        Ok(run)
     }
 
-    /// A page of it, newest first: what has an id smaller than `before`; and the `before` of the next
-    /// page, if there is one.
+    /// A page of what is in demand, newest first: what has an id smaller than `before`; and the
+    /// `before` of the next page, if there is one.
     ///
     /// # Errors
     /// If the lake cannot be read.
@@ -197,37 +214,56 @@ impl<K: Kind> LongWork<K> {
         &self,
         limit: usize,
         before: Option<&str>,
+        only: impl Fn(&Work<K::Run>) -> bool,
     ) -> Result<(Vec<Work<K::Run>>, Option<String>), LedgerError> {
         let ids = self.0.shelf.ids().await?;
-        let mut ids = ids.into_iter().filter(|id| before.is_none_or(|before| id.as_str() < before));
-        let mut page = Vec::new();
-        for id in ids.by_ref().take(limit) {
+        let ids = ids.into_iter().filter(|id| before.is_none_or(|before| id.as_str() < before));
+        let mut page: Vec<Work<K::Run>> = Vec::new();
+        for id in ids {
+            if page.len() == limit {
+                let next = page.last().map(|run| run.id.clone());
+                return Ok((page, next));
+            }
             match self.get(&id).await {
-                Ok(run) => page.push(run),
-                // Its time was over a moment ago.
-                Err(LedgerError::NoWork { .. }) => {}
+                Ok(run) if only(&run) => page.push(run),
+                // Its time was over a moment ago, or nobody asked for it.
+                Ok(_) | Err(LedgerError::NoWork { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        let more = ids.next().is_some();
-        let next = page.last().filter(|_| more).map(|run| run.id.clone());
-        Ok((page, next))
+        Ok((page, None))
     }
 
-    /// Orders that somebody has to look after and nobody began yet.
+    /// What somebody has to look after, oldest first.
     ///
     /// # Errors
     /// If the lake cannot be read.
-    pub async fn waiting(&self) -> Result<Vec<K::Order>, LedgerError> {
-        let shelf = &self.0.shelf;
-        let mut waiting = Vec::new();
-        for id in shelf.open().await? {
-            let (run, attempts) = shelf.newest(&id).await?;
-            if run.is_none() && attempts.count == 0 && !attempts.cancelled {
-                waiting.extend(shelf.asked(&id).await?.map(|asked| asked.order));
-            }
+    pub async fn open(&self) -> Result<Vec<(Asked<K::Order>, Work<K::Run>)>, LedgerError> {
+        let mut open = Vec::new();
+        for id in self.0.shelf.open().await? {
+            open.extend(self.0.found(&id).await?.filter(|(_, run)| !run.state.is_final()));
         }
-        Ok(waiting)
+        Ok(open)
+    }
+
+    /// Sees to it that work cannot be cancelled any more, and says what was asked; nothing if
+    /// somebody cancelled it before.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoWork`]
+    pub async fn hold(&self, id: &str) -> Result<Option<Asked<K::Order>>, LedgerError> {
+        match self.0.shelf.hold(id).await? {
+            true => Ok(self.0.shelf.asked(id).await?),
+            false => Ok(None),
+        }
+    }
+
+    /// Notes how far work is that nobody took on yet.
+    ///
+    /// # Errors
+    /// If the lake cannot be written.
+    pub async fn note(&self, run: &Work<K::Run>) -> Result<(), LedgerError> {
+        self.0.shelf.write(&run.id, 0, run).await
     }
 
     /// Work once it has ended, or after some time.
@@ -258,13 +294,15 @@ impl<K: Kind> LongWork<K> {
     /// Stops it: what was done stays done. Work that has ended stays as it is.
     ///
     /// # Errors
-    /// [`LedgerError::NoWork`]
+    /// [`LedgerError::NoWork`], [`LedgerError::Held`].
     pub async fn cancel(&self, id: &str) -> Result<Work<K::Run>, LedgerError> {
         let run = self.get(id).await?;
         if run.state.is_final() {
             return Ok(run);
         }
-        self.0.shelf.cancel(id).await?;
+        if !self.0.shelf.cancel(id).await? {
+            return Err(LedgerError::Held { kind: K::NAME, id: run.id });
+        }
         if let Some((here, token)) = self.0.here().as_ref()
             && here == id
         {
@@ -286,6 +324,24 @@ impl<K: Kind> LongWork<K> {
 }
 
 impl<K: Kind> Inner<K> {
+    /// What was asked, and how far it is.
+    pub async fn found(
+        &self,
+        id: &str,
+    ) -> Result<Option<(Asked<K::Order>, Work<K::Run>)>, LedgerError> {
+        let Some(asked) = self.shelf.asked(id).await? else { return Ok(None) };
+        let (run, attempts) = self.shelf.newest(id, 0).await?;
+        let run = run.unwrap_or_else(|| {
+            let mut run = queued::<K>(id, &asked);
+            if attempts.cancelled {
+                run.state = WorkState::Cancelled;
+                K::given_up(&mut run.what);
+            }
+            run
+        });
+        Ok(Some((asked, run)))
+    }
+
     pub fn here(&self) -> MutexGuard<'_, Option<(String, CancellationToken)>> {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,7 @@
 //!   removing it the end.
 //! - `<folder>/runs/<id>/asked.json` is the same order, for as long as the run is kept.
 //! - `…/runs/<id>/at-<epoch>.json` is how far the holder of that epoch of the lease came; the highest
-//!   epoch counts. `…/left-<epoch>` says that the holder left it to others and was well,
+//!   epoch counts, and 0 is nobody's. `…/left-<epoch>` says that the holder left it to others and was well,
 //!   `…/cancel` that somebody cancelled it.
 //! - `<folder>/keys/<digest>.json` names the run that was asked for with a key.
 
@@ -21,6 +21,8 @@ use crate::ledger::error::LedgerError;
 const ASKED: &str = "asked.json";
 const CANCEL: &str = "cancel";
 const LEFT: &str = "left-";
+/// What [`CANCEL`] says of work that cannot be cancelled.
+const HELD: &[u8] = br#"{"held":true}"#;
 
 /// What a key stands for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,19 +125,21 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         }
     }
 
-    /// How far it is by the newest holder, and who took it on.
-    pub async fn newest(&self, id: &str) -> Result<(Option<R>, Attempts), LedgerError> {
+    /// How far it is by the newest holder, and who took it on but the holder of an epoch.
+    pub async fn newest(&self, id: &str, own: u64) -> Result<(Option<R>, Attempts), LedgerError> {
         let names = self.lake.list_objects(&format!("{}/runs/{id}", self.folder)).await?;
         let epoch = |name: &String| name.strip_prefix("at-")?.strip_suffix(".json")?.parse().ok();
         let epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
         let left = names.iter().filter(|name| name.starts_with(LEFT)).count();
-        let cancelled = names.iter().any(|name| name == CANCEL);
+        let cancelled = names.iter().any(|name| name == CANCEL) && self.is_cancelled(id).await?;
+        // What is told by nobody's lease is no attempt.
+        let taken = epochs.iter().filter(|epoch| **epoch > 0 && **epoch != own).count();
         let few = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let run = match epochs.iter().max() {
             None => None,
             Some(epoch) => self.read(&self.path(id, &at(*epoch))).await?,
         };
-        Ok((run, Attempts { count: few(epochs.len()), left: few(left), cancelled }))
+        Ok((run, Attempts { count: few(taken), left: few(left), cancelled }))
     }
 
     /// Writes how far it is, as the holder of an epoch.
@@ -151,15 +155,22 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         Ok(())
     }
 
-    /// Notes that somebody wants it cancelled.
-    pub async fn cancel(&self, id: &str) -> Result<(), LedgerError> {
-        self.lake.create_object(&self.path(id, CANCEL), b"{}".to_vec()).await?;
-        Ok(())
+    /// Notes that somebody wants it cancelled; false if it cannot be any more.
+    pub async fn cancel(&self, id: &str) -> Result<bool, LedgerError> {
+        let cancelled = self.lake.create_object(&self.path(id, CANCEL), b"{}".to_vec()).await?;
+        Ok(cancelled || self.is_cancelled(id).await?)
+    }
+
+    /// Notes that it cannot be cancelled any more; false if somebody cancelled it before.
+    pub async fn hold(&self, id: &str) -> Result<bool, LedgerError> {
+        let held = self.lake.create_object(&self.path(id, CANCEL), HELD.to_vec()).await?;
+        Ok(held || !self.is_cancelled(id).await?)
     }
 
     /// Whether somebody wants it cancelled.
     pub async fn is_cancelled(&self, id: &str) -> Result<bool, LedgerError> {
-        Ok(self.lake.read_object(&self.path(id, CANCEL)).await?.is_some())
+        let said = self.lake.read_object(&self.path(id, CANCEL)).await?;
+        Ok(said.is_some_and(|said| said != HELD))
     }
 
     /// Orders that somebody has to look after, oldest first.

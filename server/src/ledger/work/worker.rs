@@ -85,7 +85,7 @@ impl<K: Kind> Inner<K> {
         let read = async {
             let Some(asked) = self.shelf.asked(id).await? else { return Ok(None) };
             self.shelf.keep(id, &asked).await?;
-            Ok::<_, LedgerError>(Some((asked, self.shelf.newest(id).await?)))
+            Ok::<_, LedgerError>(Some((asked, self.shelf.newest(id, lease.epoch()).await?)))
         };
         let (asked, (found, attempts)) = match read.await {
             Ok(Some(read)) => read,

@@ -7,6 +7,14 @@ use crate::ledger::DenyError;
 use crate::query::QueryError;
 
 impl Statements {
+    /// Removes a statement and everything of it.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn forget(&self, id: &str) -> Result<(), StatementError> {
+        self.0.shelf.remove(id).await
+    }
+
     /// Removes the results that may have rows which are denied by now: as far as the deny list says,
     /// and as its entries are lifted once nothing is left, before they are.
     ///

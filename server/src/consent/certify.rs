@@ -1,0 +1,88 @@
+//! Step five: it is proved.
+
+use stedi_openapi::{
+    CertificateKind, CertifiedExclusion, CertifiedRequest, CertifiedTimes, RevocationStep,
+};
+
+use super::certificates::CertificateDraft;
+use super::error::ConsentError;
+use super::saga::{Part, Saga};
+use crate::lake::Watch;
+use crate::ledger::Attempt;
+
+impl Saga {
+    /// Issues a certificate for each revocation. False where the attempt is to stop.
+    pub(super) async fn certify(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        parts: &mut [Part],
+    ) -> Result<bool, ConsentError> {
+        let excluded = self.excluded(attempt).await;
+        for part in parts {
+            if attempt.stop.is_cancelled() {
+                return Ok(false);
+            }
+            let (id, run) = (&part.run.id, &part.run.what);
+            let acknowledged = run.acknowledged.unwrap_or_default();
+            let requests = part.asked.order.subjects.iter().map(|subject| CertifiedRequest {
+                id: id.clone(),
+                subject: self.certificates.key().reference(subject),
+                requested: part.asked.created,
+                acknowledged,
+            });
+            let mut excluded = excluded.clone();
+            if run.shared > 0 {
+                excluded.push(CertifiedExclusion {
+                    what: format!("{} identifiers", run.shared),
+                    why: "another customer has the same, or one that holds it".to_owned(),
+                    until: None,
+                });
+            }
+            let draft = CertificateDraft {
+                work: id.clone(),
+                kind: CertificateKind::Revocation,
+                requests: requests.collect(),
+                times: CertifiedTimes {
+                    deleted: run.deleted.unwrap_or_default(),
+                    purged: run.purged.unwrap_or_default(),
+                    verified: run.verified.unwrap_or_default(),
+                    issued: chrono::Utc::now().timestamp_millis(),
+                },
+                tables: run.tables.clone(),
+                scan: run.scan.clone().unwrap_or_default(),
+                snapshots: Vec::new(),
+                recipients: Vec::new(),
+                excluded,
+            };
+            let certificate = self.certificates.issue(&draft).await?;
+            part.run.what.certificate = Some(certificate.sequence);
+            part.run.what.step = RevocationStep::Done;
+        }
+        Ok(true)
+    }
+
+    /// What a certificate does not cover.
+    async fn excluded(&self, attempt: &Attempt<'_, Self>) -> Vec<CertifiedExclusion> {
+        let not = |what: &str, why: &str| CertifiedExclusion {
+            what: what.to_owned(),
+            why: why.to_owned(),
+            until: None,
+        };
+        let mut excluded = vec![not("the landing zone", "a revocation leaves what was received")];
+        let watch = Watch::new(attempt.stop.child_token());
+        let now = chrono::Utc::now().timestamp_millis();
+        let bucket = "old versions of objects, and unfinished uploads";
+        match self.lake.kept("", now, &watch).await {
+            Ok(kept) if kept.versions() + kept.uploads() + kept.untold.len() == 0 => {}
+            Ok(kept) if kept.untold.is_empty() => {
+                excluded.push(not(bucket, "the bucket keeps some, by rules of its own"));
+            }
+            Ok(_) => excluded.push(not(bucket, "the store does not tell whether it keeps some")),
+            Err(error) => {
+                tracing::warn!(revocation = attempt.id, %error, "the bucket was not asked");
+                excluded.push(not(bucket, "the store could not be asked whether it keeps some"));
+            }
+        }
+        excluded
+    }
+}
