@@ -52,4 +52,4 @@ pub use store::Lake;
 pub use table::{Columns, Table, TableStats};
 pub use versions::CommitTime;
 pub use watch::Watch;
-pub use write::{Writer, Written, conform, write_all};
+pub use write::{Writer, Written, conform, write_set};

@@ -154,7 +154,7 @@ impl Writer {
 ///
 /// Rows with the same value of the first column of `clustered_by` end up next to each other in one
 /// file, sorted by all of them: whoever looks for one value reads a page or two of that file.
-pub async fn write_all(
+pub async fn write_set(
     session: &SessionContext,
     plan: LogicalPlan,
     table: &Table,

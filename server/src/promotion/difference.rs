@@ -18,7 +18,7 @@ use super::row_set::{NotTaken, RowSet};
 use super::work::Work;
 use crate::lake::{
     Change, Columns, DataFiles, LakeError, Mode, Replaced, Table, Writer, Written, commit, conform,
-    write_all,
+    write_set,
 };
 use crate::pipeline::stored_columns;
 
@@ -123,7 +123,7 @@ impl Difference {
             let failed = PromotionError::reading(&work.derived.name);
             let plan = session.read_batches(self.inserts).map_err(failed)?.into_unoptimized_plan();
             let by = work.derived.clustered_by();
-            inserted = write_all(&session, plan, work.table, &columns, &by, work.watch).await?;
+            inserted = write_set(&session, plan, work.table, &columns, &by, work.watch).await?;
             written = written.and(inserted.clone());
         }
         let mut checks = Vec::new();

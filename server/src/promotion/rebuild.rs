@@ -8,7 +8,7 @@ use super::error::PromotionError;
 use super::lineage::Lineage;
 use super::select::select;
 use super::work::Work;
-use crate::lake::{Change, Mode, commit, write_all};
+use crate::lake::{Change, Mode, commit, write_set};
 use crate::pipeline::stored_columns;
 
 /// Replaces all rows of the table by what its SELECT gives over the sources; its columns become
@@ -30,7 +30,7 @@ pub(super) async fn rebuild(
     let plan = select(&session, work.derived, work.options, None).await?;
     let before = work.table.stats()?.rows;
     let by = work.derived.clustered_by();
-    let written = write_all(&session, plan, work.table, &columns, &by, work.watch).await?;
+    let written = write_set(&session, plan, work.table, &columns, &by, work.watch).await?;
     let rows_inserted = written.rows;
     let mut checks = Vec::new();
     if !work.derived.checks.is_empty() {
