@@ -11,7 +11,8 @@ use super::{Step, both, demo_command, kill_when_held};
 use crate::readers::TABLES;
 use crate::support::{SeaweedFs, Serving, fixture, full, replay, sized};
 
-const TOML: &str = "[promotion]\nlease_seconds = 2\n[lake]\nstaleness_ms = 0\n[consent]\nlease_seconds = 2\n";
+const TOML: &str =
+    "[promotion]\nlease_seconds = 2\n[lake]\nstaleness_ms = 0\n[consent]\nlease_seconds = 2\n";
 
 /// What came before the promotion.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@ impl TestServer {
         let app = Arc::new(App::open(config).await.unwrap());
         let verifier = Arc::new(verifier(config).await.unwrap());
         let (promotions, imports) = (app.promotions.clone(), app.imports.clone());
-        let (maintenance, revocations) = (app.maintenance.clone(), app.revocations.clone());
+        let maintenance = app.maintenance.clone();
         let address = ([127, 0, 0, 1], 0).into();
         let server = Server::bind(address, &config.http, app.metrics.clone()).await.unwrap();
         let url = server.url();
@@ -33,13 +33,7 @@ impl TestServer {
         let task = tokio::spawn(async move {
             let serving = server.serve(service, OWN_LIMITS, std::future::pending());
             let (runs, imports) = (promotions.work().keep_working(), imports.work().keep_working());
-            tokio::join!(
-                serving,
-                runs,
-                imports,
-                maintenance.work().keep_working(),
-                revocations.keep_working()
-            );
+            tokio::join!(serving, runs, imports, maintenance.work().keep_working());
         });
         Self { url, config: config.clone(), http: Client::new(), task }
     }
