@@ -25,9 +25,16 @@ pub(super) struct Claims {
     subjects: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The claims that were asked for last, with the files that they are of.
+/// The claims that were asked for last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct KnownClaims(Arc<Mutex<Option<(u64, Arc<Claims>)>>>);
+pub(super) struct KnownClaims(Arc<Mutex<Option<Known>>>);
+
+#[derive(Clone, Debug)]
+struct Known {
+    /// The files that they are of.
+    files: u64,
+    claims: Arc<Claims>,
+}
 
 impl KnownClaims {
     /// The claims in the files of a version; `None` if they are too many to be kept.
@@ -40,14 +47,14 @@ impl KnownClaims {
         if files.rows() > MOST {
             return Ok(None);
         }
-        let version = files.identity();
+        let id = files.identity();
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, claims)) = known.filter(|(of, _)| *of == version) {
-            return Ok(Some(claims));
+        if let Some(known) = known.filter(|known| known.files == id) {
+            return Ok(Some(known.claims));
         }
         let claims = Arc::new(Claims::read(session, files, device).await?);
-        let kept = Some((version, Arc::clone(&claims)));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        let known = Known { files: id, claims: Arc::clone(&claims) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(Some(claims))
     }
 }
