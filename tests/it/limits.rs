@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stedi_server::auth::Role;
 use stedi_server::config::{Config, LimitsConfig, RoleLimitsConfig};
+use stedi_server::sample::Sample;
 
 use crate::support::{DIGITS, TestLake, TestServer, answered, endless, many};
 
@@ -252,4 +253,34 @@ async fn a_break_behind_the_first_bytes_shows() {
         }
         server.until_going_on((0, 0)).await;
     }
+}
+
+/// A join that keeps one side in memory reads it once, also where it is too large: a table's files
+/// are given once in a plan, and the second time fewer rows would come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_is_too_large_is_refused_and_never_short_of_rows() {
+    let lake = TestLake::new().await;
+    let sample = tempfile::tempdir().unwrap();
+    for seed in 1..=4 {
+        Sample { seed, scale: 0.02 }.write(sample.path()).unwrap();
+        lake.load_folder(sample.path()).await;
+    }
+    let sql = "SELECT count(*), max(c.customername || c.email || c.phone || c.birthday) \
+               FROM customer_landing c JOIN accelerometer_landing a \
+               ON c.lastupdatedate > a.\"timestamp\"";
+    let (mut whole, mut refused) = (None, 0);
+    for kib in [100_000, 24, 18, 16, 12] {
+        let own = RoleLimitsConfig { memory_bytes: kib << 10, ..RoleLimitsConfig::default() };
+        let roles = [("admin".to_owned(), own)].into();
+        let limits = LimitsConfig { roles, ..LimitsConfig::default() };
+        let server = TestServer::start(&Config { limits, ..lake.config.clone() }).await;
+        let answer = server.sql(Role::Admin, sql).await;
+        if answer.status == 200 {
+            assert_eq!(answer.rows(), *whole.get_or_insert_with(|| answer.rows()), "{kib} KiB");
+        } else {
+            assert_eq!(answer.problem(), (422, "out_of_memory".to_owned()), "{kib} KiB");
+            refused += 1;
+        }
+    }
+    assert!(whole.is_some() && refused > 0, "{whole:?}, {refused} refused");
 }

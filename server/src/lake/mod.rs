@@ -19,6 +19,7 @@ mod outside;
 mod pieces;
 mod probe;
 mod purged;
+mod read_once;
 mod scan;
 pub mod session;
 mod share;

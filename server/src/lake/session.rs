@@ -26,6 +26,7 @@ use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::logstore::ObjectStoreRef;
 
 use super::give_way::GiveWay;
+use super::read_once::ReadOnce;
 use super::share::SharePool;
 use crate::metrics::Usage;
 
@@ -166,8 +167,8 @@ pub fn bind(plan: LogicalPlan, options: &BTreeMap<String, String>) -> Result<Log
 fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let rules = PhysicalOptimizer::new().rules.into_iter();
     let rules = rules.filter(|rule| rule.name() != "LimitPushdown");
-    // The last one: no other rule looks through what it adds.
-    rules.chain([Arc::new(GiveWay) as _]).collect()
+    // The last ones: no other rule looks through what they add.
+    rules.chain([Arc::new(ReadOnce) as _, Arc::new(GiveWay) as _]).collect()
 }
 
 fn config(partitions: usize) -> SessionConfig {

@@ -22,7 +22,9 @@ use deltalake::datafusion::logical_expr::{
     Between, BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
 };
 use deltalake::datafusion::physical_expr::EquivalenceProperties;
-use deltalake::datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use deltalake::datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, reset_plan_states,
+};
 use deltalake::datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use deltalake::datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
@@ -232,7 +234,8 @@ impl ExecutionPlan for ConsentingExec {
     }
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = Arc::clone(&self.rows).reset_state()?;
+        // What nobody sees from outside is not reached from outside either.
+        let rows = reset_plan_states(Arc::clone(&self.rows))?;
         let (take, properties) = (self.take.clone(), Arc::clone(&self.properties));
         Ok(Arc::new(Self { rows, take, properties }))
     }

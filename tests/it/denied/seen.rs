@@ -241,3 +241,15 @@ async fn a_tag_changes_with_what_is_denied() {
     site.deny("r2", &["dan"]).await;
     assert_eq!(tag(server, trusted, Some(&hidden)).await.0, 200);
 }
+
+/// A recursive statement reads its tables in every round.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_is_read_as_often_as_it_is_asked_for() {
+    let site = Site::new().await;
+    site.deny("r1", &["ada"]).await;
+    let rounds = "WITH RECURSIVE rounds AS (SELECT 1 AS n, 0 AS c UNION ALL \
+                  SELECT n + 1, t.c FROM rounds CROSS JOIN \
+                  (SELECT count(*) AS c FROM customer_trusted) AS t WHERE n < 4) \
+                  SELECT count(*), count(DISTINCT c) FROM rounds WHERE n > 1";
+    assert_eq!(told(&site.servers[0], rounds).await, (200, vec!["[3,1]".to_owned()]));
+}
