@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -47,6 +48,7 @@ pub struct Lease {
     epoch: u64,
     lost: CancellationToken,
     end: CancellationToken,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Leases {
@@ -83,8 +85,8 @@ impl Leases {
         }
         let (lost, end) = (CancellationToken::new(), CancellationToken::new());
         let name = name.to_owned();
-        let lease = Lease { leases: self.clone(), name, epoch, lost, end };
-        tokio::spawn(lease.keeper(since));
+        let mut lease = Lease { leases: self.clone(), name, epoch, lost, end, keeper: None };
+        lease.keeper = Some(tokio::spawn(lease.keep(since)));
         Ok(Some(lease))
     }
 
@@ -141,8 +143,12 @@ impl Lease {
     ///
     /// # Errors
     /// If the lake cannot be written; it runs out then.
-    pub async fn release(self) -> Result<(), LedgerError> {
+    pub async fn release(mut self) -> Result<(), LedgerError> {
         self.end.cancel();
+        // A sign of life that is under way would come after the word that it is free.
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.await;
+        }
         if self.is_held().await? {
             let path = path(&self.name, self.epoch);
             self.leases.lake.put_object(&path, self.leases.text(Duration::ZERO)).await?;
@@ -151,7 +157,7 @@ impl Lease {
     }
 
     /// Renews it until it ends or is lost.
-    fn keeper(&self, mut since: Instant) -> impl Future<Output = ()> + use<> {
+    fn keep(&self, mut since: Instant) -> impl Future<Output = ()> + use<> {
         let (leases, lost, end) = (self.leases.clone(), self.lost.clone(), self.end.clone());
         let (name, own) = (self.name.clone(), self.epoch);
         async move {
