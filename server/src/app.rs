@@ -8,7 +8,9 @@ use stedi_openapi::LoadResult;
 
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
 use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
-use crate::consent::{CertificateError, Certificates, ConsentRules, Revocations, Saga, SigningKey};
+use crate::consent::{
+    CertificateError, Certificates, ConsentRules, Looks, Revocations, Saga, SigningKey,
+};
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
@@ -165,6 +167,7 @@ impl App {
                 lake.clone(),
                 SigningKey::open(&config.certificate_key())?,
             ),
+            looks: Looks::new(lake.clone()),
             rules: consent_rules(config),
         };
         let revocations = Revocations::new(saga, key, audit.clone());

@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod denied;
 mod edge;
+mod ended;
 mod faults;
 mod forms;
 mod fuzz_api;

@@ -43,6 +43,7 @@ pub fn order(through: u64) -> PurgeOrder {
         grace: Duration::ZERO,
         unfinished: Duration::ZERO,
         pins: Pins::default(),
+        looked: None,
         author: author(),
     }
 }

@@ -10,7 +10,7 @@ use stedi_server::auth::Role;
 use stedi_server::consent::Who;
 use stedi_server::ledger::Asker;
 
-use crate::support::{Serving, TestLake, client};
+use crate::support::{Serving, TestLake, client, holding};
 
 /// Nothing is waited for that nobody needs here.
 const QUICK: &str = "[consent]\ngrace_seconds = 0\nlease_seconds = 2\n[maintenance]\nevery_seconds = 0\n[lake]\nstaleness_ms = 0\n";
@@ -139,23 +139,6 @@ fn customer(name: &str, updated: i64, shared: i64) -> String {
         "shareWithResearchAsOfDate": shared,
     });
     record.to_string() + "\n"
-}
-
-/// Files below a folder whose bytes hold a text as it is.
-fn holding(folder: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(holding(&path, text));
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            if bytes.windows(text.len()).any(|part| part == text.as_bytes()) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

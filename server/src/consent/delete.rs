@@ -54,6 +54,8 @@ impl Saga {
                 return Ok(false);
             }
         }
+        // Who left by these promotions, and of whom nobody knows yet, did not ask for this one.
+        self.look_on(attempt).await?;
         let mut after = Vec::new();
         for table in parts.first().map(|part| part.run.what.tables.clone()).unwrap_or_default() {
             after.push(self.after(table).await?);

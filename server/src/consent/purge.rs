@@ -31,12 +31,19 @@ impl Saga {
         while !through.is_empty() {
             let (mut until, mut why) = (None::<i64>, String::new());
             for (table, version) in through.clone() {
+                let consenting = self.pipeline.consent.as_ref().map(|it| it.consenting.as_str());
+                let mut looked = None;
+                if consenting == Some(table.as_str()) {
+                    self.look_on(attempt).await?;
+                    looked = Some(self.looks.newest().await?.1.looked.version);
+                }
                 let order = PurgeOrder {
                     through: version,
                     reason: attempt.id.to_owned(),
                     grace: self.rules.grace,
                     unfinished: self.rules.unfinished,
                     pins: Pins::default(),
+                    looked,
                     author: attempt.author(),
                 };
                 match self.maintenance.purge(&table, &order, &attempt.stop).await {

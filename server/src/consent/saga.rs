@@ -8,6 +8,7 @@ use stedi_openapi::{Code, RevocationCause, RevocationInfo, RevocationRun, Revoca
 
 use super::certificates::Certificates;
 use super::error::ConsentError;
+use super::looks::Looks;
 use super::service::ConsentRules;
 use crate::lake::Lake;
 use crate::landing::Landing;
@@ -39,6 +40,8 @@ pub struct Saga {
     pub statements: Statements,
     /// What proves it.
     pub certificates: Certificates,
+    /// Where it is noted whose consent ended.
+    pub looks: Looks,
     /// How it is done.
     pub rules: ConsentRules,
 }

@@ -1,5 +1,6 @@
 //! Takes revocations, and says how far they are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -74,37 +75,27 @@ impl Revocations {
         self.open(asker, RevocationCause::Request, subjects, reason, key).await
     }
 
-    /// What a load into a table ended: the ids of the revocations of customers who are among those
-    /// that consent, and do not consent any more since something was loaded. Those who have none yet
-    /// get one.
+    /// What a load into a table ended: the ids of the revocations of customers whose records do not
+    /// consent any more. Those who have none yet get one, also those whose rows a promotion has taken
+    /// out already.
     ///
     /// # Errors
     /// If it cannot be found out, or be kept.
     pub async fn ended(&self, asker: Asker, table: &str) -> Result<Vec<String>, ConsentError> {
-        let Saga { pipeline, promotion, .. } = self.work.kind();
-        let consent = pipeline.consent.as_ref();
-        let Some(consent) = consent.filter(|consent| consent.customers == table) else {
+        let saga = self.work.kind();
+        let consent = saga.pipeline.consent.as_ref();
+        if consent.is_none_or(|consent| consent.customers != table) {
             return Ok(Vec::new());
-        };
-        let mut leaving = promotion.leaving(&consent.consenting).await?;
-        let mut ids = Vec::new();
-        if leaving.is_empty() {
-            return Ok(ids);
         }
-        for (asked, run) in self.work.open().await? {
-            let Order { subjects, cause, .. } = &asked.order;
-            let before = leaving.len();
-            leaving.retain(|subject| !subjects.contains(subject));
-            if *cause == RevocationCause::Load && leaving.len() < before {
-                ids.push(run.id);
-            }
+        let mut ids = BTreeSet::new();
+        let mut opened = None::<String>;
+        while let Some(opens) = saga.look(opened.as_deref()).await? {
+            let run = self.work.place_as(&opens.id, asker.clone(), saga.order(&opens)).await?;
+            ids.insert(self.acknowledged(run).await?.id);
+            opened = Some(opens.id);
         }
-        if !leaving.is_empty() {
-            let subjects = leaving.into_iter().collect();
-            let opened = self.open(asker, RevocationCause::Load, subjects, None, None).await?;
-            ids.push(opened.id);
-        }
-        Ok(ids)
+        ids.extend(saga.looks.newest().await?.1.announced.into_values());
+        Ok(ids.into_iter().collect())
     }
 
     /// What follows a load: see [`Revocations::ended`]. A load that is in the table is answered all the
@@ -130,7 +121,13 @@ impl Revocations {
         let saga = self.work.kind();
         let within = i64::try_from(saga.rules.within.as_millis()).unwrap_or(i64::MAX);
         let order = Order { subjects, cause, reason, within };
-        let mut run = self.work.place(asker, order, key).await?;
+        let run = self.work.place(asker, order, key).await?;
+        self.acknowledged(run).await
+    }
+
+    /// Denies the rows of a revocation that is not acknowledged yet.
+    async fn acknowledged(&self, mut run: RevocationInfo) -> Result<RevocationInfo, ConsentError> {
+        let saga = self.work.kind();
         if run.what.acknowledged.is_none() && !run.state.is_final() {
             // Whoever is at another one must not hold it up.
             let Some(asked) = self.work.hold(&run.id).await? else {

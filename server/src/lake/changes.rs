@@ -1,7 +1,7 @@
 //! What happened to a table's rows between two of its versions, as files: the change data feed
 //! (Delta protocol, "Change Data Files").
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deltalake::logstore::object_store::ObjectStoreExt;
 use deltalake::logstore::object_store::path::Path;
@@ -68,7 +68,15 @@ struct Action {
     remove: Option<File>,
     cdc: Option<File>,
     meta_data: Option<Metadata>,
+    txn: Option<Txn>,
     commit_info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
 }
 
 #[derive(Deserialize)]
@@ -103,11 +111,12 @@ struct Metadata {
 
 /// What one commit says.
 #[derive(Default)]
-struct Commit {
-    adds: Vec<DataFile>,
-    removes: Vec<DataFile>,
-    cdc: Vec<DataFile>,
-    schemas: Vec<String>,
+pub(super) struct Commit {
+    pub adds: Vec<DataFile>,
+    pub removes: Vec<DataFile>,
+    pub cdc: Vec<DataFile>,
+    pub schemas: Vec<String>,
+    pub txns: BTreeMap<String, i64>,
     /// See [`Stedi`].
     unchanged_since: Option<u64>,
 }
@@ -162,7 +171,11 @@ impl Table {
         }))
     }
 
-    async fn commits_after(&self, version: u64) -> Result<Vec<Option<Commit>>, LakeError> {
+    /// The commits after a version; `None` for one that is not in the log any more.
+    pub(super) async fn commits_after(
+        &self,
+        version: u64,
+    ) -> Result<Vec<Option<Commit>>, LakeError> {
         let reads = (version + 1..=self.version()).map(|version| self.commit(version));
         futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await
     }
@@ -203,7 +216,7 @@ impl Table {
 
     /// Whether the log's text of a schema is that of this version. Only data columns count: what
     /// else is in the text may be written differently.
-    fn has_schema(&self, text: &str) -> bool {
+    pub(super) fn has_schema(&self, text: &str) -> bool {
         #[derive(Deserialize, PartialEq)]
         struct Fields {
             fields: Vec<FieldText>,
@@ -229,6 +242,7 @@ impl Table {
             commit.removes.extend(changed(action.remove).map(DataFile::from));
             commit.cdc.extend(action.cdc.map(DataFile::from));
             commit.schemas.extend(action.meta_data.map(|metadata| metadata.schema_string));
+            commit.txns.extend(action.txn.map(|txn| (txn.app_id, txn.version)));
             let stedi = action.commit_info.map(|info| info.stedi);
             commit.unchanged_since =
                 commit.unchanged_since.or(stedi.and_then(|stedi| stedi.unchanged_since));

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deltalake::arrow::datatypes::{DataType, Field, SchemaRef};
+use deltalake::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::datafusion::catalog::{Session, TableProvider};
 use deltalake::datafusion::common::config::TableParquetOptions;
 use deltalake::datafusion::common::stats::Precision;
@@ -28,6 +28,7 @@ use deltalake::logstore::object_store::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::changes::CHANGE_TYPE;
 use super::error::LakeError;
 use super::table::{Columns, Table};
 use super::write::Written;
@@ -214,6 +215,13 @@ impl DataFiles {
     /// of [`in_pieces`](crate::lake::session::Sessions::in_pieces).
     pub fn apart(self) -> Self {
         Self { apart: true, ..self }
+    }
+
+    /// The same as files of change data, with the column that says what became of a row.
+    pub(super) fn with_kinds(self) -> (Self, &'static str) {
+        let mut fields = self.schema.fields().to_vec();
+        fields.push(Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true)));
+        (Self { schema: Arc::new(Schema::new(fields)), ..self }, CHANGE_TYPE)
     }
 
     /// Each file by itself.

@@ -23,6 +23,7 @@ mod read_once;
 mod scan;
 pub mod session;
 mod share;
+mod steps;
 mod stoppable;
 mod store;
 mod table;
@@ -48,6 +49,7 @@ pub use scan::{
     Needle, NeedleError, Needles, Place, ScanMatch, ScanProgress, ScanReport, ScanScope, Unverified,
 };
 pub use session::{SessionLimits, Sessions};
+pub use steps::Step;
 pub use stoppable::StopWhen;
 pub use store::Lake;
 pub use table::{Columns, Table, TableStats};

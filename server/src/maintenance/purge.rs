@@ -102,7 +102,8 @@ impl Steps<'_> {
                 return Ok(Purging::NoTable);
             };
             let known = known_by_readers(lake, target).await?;
-            let needed = known.iter().map(|(_, version)| *version).min();
+            let readers = known.iter().map(|(_, version)| *version);
+            let needed = readers.chain(order.looked).min();
             self.go_on().await?;
             let begun = lake.begin_purge(folder, name, order, needed).await?;
             let mut purged = match begun {

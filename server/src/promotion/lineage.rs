@@ -7,7 +7,7 @@ use crate::lake::{LakeError, Table};
 
 /// Application id of the action that holds the digest of a table's definition. No table can have
 /// this name.
-const DEFINITION: &str = "stedi:definition";
+pub(super) const DEFINITION: &str = "stedi:definition";
 
 /// The versions of its sources, and the definition, that a table is to be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]

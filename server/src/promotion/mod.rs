@@ -11,6 +11,7 @@ mod claimants;
 mod claims;
 mod difference;
 mod done;
+mod ended;
 mod error;
 mod lineage;
 mod plan;
@@ -28,6 +29,7 @@ mod touched;
 mod withdrawn;
 mod work;
 
+pub use ended::{Ended, Left, Looked};
 pub use error::PromotionError;
 pub use plan::{Mode, Why};
 pub use run::{Promotion, TableRun};

@@ -9,35 +9,40 @@ use deltalake::datafusion::logical_expr::ident;
 use futures::StreamExt;
 
 use super::error::PromotionError;
-use super::lineage::Lineage;
+use super::lineage::{Lineage, Unknown};
 use super::plan::Plan;
 use super::run::Promotion;
 use super::select::select;
 use super::sources::Sources;
 use super::touched::{Touched, add, among, values};
-use crate::pipeline::SUBJECT_ID;
+use crate::lake::Table;
+use crate::pipeline::{Derived, SUBJECT_ID};
 
 impl Promotion {
-    /// The subjects whose rows the next promotion will take out of a derived table, and give no others
-    /// in their place. Nothing is changed.
+    /// The subjects whose rows the next promotion will take out of a version of a derived table, and
+    /// give no others in their place; and whether the table was made by another SELECT than it will be.
     ///
     /// # Errors
-    /// [`PromotionError::NotDerived`], or if its sources cannot be read.
-    pub async fn leaving(&self, table: &str) -> Result<BTreeSet<String>, PromotionError> {
-        let derived = self.pipeline.derived.iter().find(|derived| derived.name == table);
-        let derived = derived.ok_or_else(|| PromotionError::NotDerived(table.to_owned()))?;
-        let target = self.target(derived).await?;
+    /// If its sources cannot be read.
+    pub(super) async fn leaving(
+        &self,
+        derived: &Derived,
+        target: &Table,
+    ) -> Result<(BTreeSet<String>, bool), PromotionError> {
+        let table = derived.name.as_str();
         let held = target.files()?;
         let mut leaving = BTreeSet::new();
         if held.is_empty() {
-            return Ok(leaving);
+            return Ok((leaving, false));
         }
         let sources = Sources::open(&self.lake, &self.pipeline, derived).await?;
         let definition = derived.definition(&self.pipeline.options, &self.key_id);
         let lineage = Lineage::new(&sources, definition);
+        let known = lineage.known_in(target).await?;
+        let redefined = matches!(known, Err(Unknown::OtherDefinition | Unknown::OtherSources));
         let session = self.lake.sessions().session();
-        let only = match Plan::make(derived, &target, &sources, &lineage).await? {
-            Plan::Nothing { .. } | Plan::Append(_) => return Ok(leaving),
+        let only = match Plan::make(derived, target, &sources, &lineage).await? {
+            Plan::Nothing { .. } | Plan::Append(_) => return Ok((leaving, redefined)),
             Plan::Rebuild(_) => None,
             Plan::Subjects(changed) => {
                 let pipeline = &self.pipeline;
@@ -65,7 +70,7 @@ impl Promotion {
         while let Some(batch) = rows.next().await {
             add(&batch.map_err(failed)?, &mut leaving).map_err(failed)?;
         }
-        Ok(leaving)
+        Ok((leaving, redefined))
     }
 
     /// Those of some subjects who have no row in a derived table.

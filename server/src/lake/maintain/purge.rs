@@ -52,6 +52,8 @@ pub struct PurgeOrder {
     pub unfinished: Duration,
     /// What must stay.
     pub pins: Pins,
+    /// A version up to which somebody has looked at what changed, who needs the commits after it.
+    pub looked: Option<u64>,
     /// On whose behalf.
     pub author: Author,
 }

@@ -7,7 +7,7 @@ use stedi_openapi::{Code, Work, WorkState};
 use tokio_util::sync::CancellationToken;
 
 use super::kind::{Ended, Kind, Recorded};
-use super::orders::{Asked, Inner};
+use super::orders::{Asked, Asker, Inner};
 use crate::lake::Author;
 use crate::ledger::audit::{Draft, End, Outcome};
 use crate::ledger::error::LedgerError;
@@ -87,6 +87,21 @@ impl<'a, K: Kind> Attempt<'a, K> {
             others.extend(found.filter(|(_, run)| !run.state.is_final()));
         }
         Ok(others)
+    }
+
+    /// Orders other work under an id that was decided on before, which waits behind this one and cannot
+    /// be cancelled any more; an order that is there stays as it is. Nothing if somebody cancelled it.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn also(
+        &self,
+        id: &str,
+        asker: Asker,
+        order: K::Order,
+    ) -> Result<Option<(Asked<K::Order>, Work<K::Run>)>, LedgerError> {
+        let placed = self.inner.placed_as(id, asker, order).await?;
+        Ok(self.inner.shelf.hold(id).await?.then_some(placed))
     }
 
     /// Writes what was done for other work together with this one.

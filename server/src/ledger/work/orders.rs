@@ -189,6 +189,20 @@ impl<K: Kind> LongWork<K> {
         Ok(queued::<K>(&id, &asked))
     }
 
+    /// The same as [`LongWork::place`] under an id that was decided on before, such as a version 7 UUID.
+    /// An order that is there, or was, stays as it is. However many wait, it is taken.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn place_as(
+        &self,
+        id: &str,
+        asker: Asker,
+        order: K::Order,
+    ) -> Result<Work<K::Run>, LedgerError> {
+        Ok(self.0.placed_as(id, asker, order).await?.1)
+    }
+
     /// Work as it is now.
     ///
     /// # Errors
@@ -340,6 +354,25 @@ impl<K: Kind> Inner<K> {
             run
         });
         Ok(Some((asked, run)))
+    }
+
+    /// What was asked under an id that was decided on before, and how far it is.
+    pub async fn placed_as(
+        &self,
+        id: &str,
+        asker: Asker,
+        order: K::Order,
+    ) -> Result<(Asked<K::Order>, Work<K::Run>), LedgerError> {
+        if let Some(found) = self.found(id).await? {
+            return Ok(found);
+        }
+        let Asker { principal, roles, request_id } = asker;
+        let created = Utc::now().timestamp_millis();
+        let asked = Asked { order, principal, roles, request_id, created };
+        self.shelf.ask(id, &asked).await?;
+        // Somebody else's may be there by now.
+        let found = self.found(id).await?;
+        Ok(found.unwrap_or_else(|| (asked.clone(), queued::<K>(id, &asked))))
     }
 
     pub fn here(&self) -> MutexGuard<'_, Option<(String, CancellationToken)>> {
