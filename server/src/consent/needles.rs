@@ -82,26 +82,12 @@ pub(super) async fn identifiers(
         })
         .await?;
     let others = ident(SUBJECT_ID).is_null().or(!theirs);
-    let before = found.len();
-    let texts: Vec<String> =
-        found.keys().flat_map(Identifier::texts).collect::<BTreeSet<_>>().into_iter().collect();
-    let patterns = AhoCorasick::builder().ascii_case_insensitive(true).build(&texts);
-    let patterns = patterns.map_err(NeedleError::from)?;
-    columns
-        .rows(lake, &files, others, |_, values| {
-            let values = values.iter().flatten();
-            let inside = values.flat_map(|value| patterns.find_overlapping_iter(value.as_str()));
-            let inside: BTreeSet<&String> =
-                inside.filter_map(|part| texts.get(part.pattern().as_usize())).collect();
-            if !inside.is_empty() {
-                found
-                    .retain(|identifier, _| !identifier.texts().all(|text| inside.contains(&text)));
-            }
-        })
-        .await?;
-    let mut identifiers =
-        Identifiers { shared: (before - found.len()) as u64, ..Identifiers::default() };
-    for (identifier, of) in found {
+    let found: Vec<(Identifier, BTreeSet<String>)> = found.into_iter().collect();
+    let mut shared = Shared::new(found.iter().map(|(identifier, _)| identifier))?;
+    columns.rows(lake, &files, others, |_, values| shared.take(values.iter().flatten())).await?;
+    let mut identifiers = Identifiers { shared: shared.count(), ..Identifiers::default() };
+    let found = found.into_iter().zip(shared.of).filter(|(_, shared)| !shared);
+    for ((identifier, of), _) in found {
         identifiers.needles.push(match &identifier {
             Identifier::Email(text) => Needle::any_case("email", text),
             Identifier::Device(text) => Needle::exact("serialnumber", text),
@@ -113,6 +99,65 @@ pub(super) async fn identifiers(
         identifiers.of.push(of);
     }
     Ok(identifiers)
+}
+
+/// Which identifiers others have too.
+struct Shared {
+    /// All texts of all identifiers.
+    patterns: AhoCorasick,
+    /// By text: identifiers that need it, each under the rarest of its texts, with the other one. What
+    /// most records have, such as a birthday, would lead to very many.
+    needing: Vec<Vec<(usize, Option<usize>)>>,
+    /// By identifier.
+    of: Vec<bool>,
+}
+
+impl Shared {
+    fn new<'a>(
+        identifiers: impl Iterator<Item = &'a Identifier> + Clone,
+    ) -> Result<Self, ConsentError> {
+        let mut places = BTreeMap::<String, (usize, u32)>::new();
+        for text in identifiers.clone().flat_map(Identifier::texts) {
+            places.entry(text).or_default().1 += 1;
+        }
+        for (place, (known, _)) in places.values_mut().enumerate() {
+            *known = place;
+        }
+        let mut needing = vec![Vec::new(); places.len()];
+        let mut count = 0;
+        for identifier in identifiers {
+            let mut texts: Vec<(u32, usize)> = identifier
+                .texts()
+                .filter_map(|text| places.get(&text).map(|(place, count)| (*count, *place)))
+                .collect();
+            texts.sort_unstable();
+            let mut texts = texts.into_iter().map(|(_, place)| place);
+            if let Some(needing) = texts.next().and_then(|rarest| needing.get_mut(rarest)) {
+                needing.push((count, texts.next()));
+            }
+            count += 1;
+        }
+        let patterns = AhoCorasick::builder().ascii_case_insensitive(true).build(places.keys());
+        Ok(Self { patterns: patterns.map_err(NeedleError::from)?, needing, of: vec![false; count] })
+    }
+
+    /// What the record of somebody else has.
+    fn take<'a>(&mut self, values: impl Iterator<Item = &'a String>) {
+        let inside = values.flat_map(|value| self.patterns.find_overlapping_iter(value.as_str()));
+        let inside: BTreeSet<usize> = inside.map(|part| part.pattern().as_usize()).collect();
+        let needing = inside.iter().filter_map(|text| self.needing.get(*text)).flatten();
+        for (identifier, other) in needing {
+            if other.is_none_or(|other| inside.contains(&other))
+                && let Some(shared) = self.of.get_mut(*identifier)
+            {
+                *shared = true;
+            }
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.of.iter().filter(|shared| **shared).count() as u64
+    }
 }
 
 /// The columns of a record that name somebody.
@@ -204,5 +249,42 @@ impl Columns {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(identifiers: &[Identifier], records: &[&[&str]]) -> Vec<bool> {
+        let mut shared = Shared::new(identifiers.iter()).unwrap();
+        for record in records {
+            let values: Vec<String> = record.iter().map(|value| (*value).to_owned()).collect();
+            shared.take(values.iter());
+        }
+        shared.of
+    }
+
+    fn together(one: &str, other: &str) -> Identifier {
+        Identifier::Together([(1, one.to_owned()), (2, other.to_owned())])
+    }
+
+    #[test]
+    fn what_others_have_too_is_shared() {
+        let all = [
+            Identifier::Email("ada@x".to_owned()),
+            Identifier::Device("D1".to_owned()),
+            together("ada b", "1950-01-01"),
+            together("bob c", "1950-01-01"),
+            together("same", "same"),
+        ];
+        assert_eq!(shared(&all, &[]), [false; 5]);
+        // A birthday alone is nobody's.
+        let one = shared(&all, &[&["eve", "1950-01-01", "q"], &["d1"]]);
+        assert_eq!(one, [false, true, false, false, false]);
+        // A part of somebody else's counts, in whatever case and column; both are of one record.
+        let two =
+            shared(&all, &[&["ADA@x.org"], &["Bob Cy", "-1950-01-01-"], &["Ada B"], &["same"]]);
+        assert_eq!(two, [true, false, false, true, true]);
     }
 }

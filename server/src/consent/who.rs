@@ -47,22 +47,25 @@ pub(super) async fn subjects(
     reason: Option<&str>,
 ) -> Result<BTreeSet<String>, ConsentError> {
     let reason = reason.unwrap_or_default().to_lowercase();
-    if customers.iter().any(|who| reason.contains(&who.text().to_lowercase())) {
+    if !reason.is_empty() && customers.iter().any(|who| reason.contains(&who.text().to_lowercase()))
+    {
         return Err(ConsentError::ReasonNames);
     }
     let mut subjects = BTreeSet::new();
     let mut named = Vec::new();
+    let devices = customers.iter().filter_map(|who| match who {
+        Who::Email(_) => None,
+        Who::Device(device) => Some(device.clone()),
+    });
+    let claimants = promotion.claimants_of(&devices.collect()).await?;
     for (number, who) in customers.iter().enumerate() {
         match who {
             Who::Email(email) => named.push((number, key.subject_id(email))),
-            Who::Device(device) => {
-                let claimants = promotion.claimants_of(&[device.clone()].into()).await?;
-                match claimants.len() {
-                    0 => return Err(ConsentError::UnknownCustomer(number)),
-                    1 => subjects.extend(claimants),
-                    _ => return Err(ConsentError::Shared(number)),
-                }
-            }
+            Who::Device(device) => match claimants.get(device) {
+                None => return Err(ConsentError::UnknownCustomer(number)),
+                Some(one) if one.len() == 1 => subjects.extend(one.iter().cloned()),
+                Some(_) => return Err(ConsentError::Shared(number)),
+            },
         }
     }
     let all: BTreeSet<String> = named.iter().map(|(_, subject)| subject.clone()).collect();

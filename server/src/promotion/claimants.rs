@@ -1,7 +1,8 @@
 //! Who claims what, as the records of customers say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::claims::Claims;
 use super::error::PromotionError;
 use super::run::Promotion;
 use super::touched::{Hop, among, hop, values};
@@ -33,12 +34,15 @@ impl Promotion {
         self.ends(Hop::ToDevices, subjects).await
     }
 
-    /// Whoever claims or claimed any of some devices.
+    /// Whoever claims or claimed some devices, by device, in one pass over the records.
     pub async fn claimants_of(
         &self,
         devices: &BTreeSet<String>,
-    ) -> Result<BTreeSet<String>, PromotionError> {
-        self.ends(Hop::ToSubjects, devices).await
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, PromotionError> {
+        let Some((records, device)) = self.records().await? else { return Ok(BTreeMap::new()) };
+        let session = self.lake.sessions().session();
+        let claims = Claims::among(&session, &records, &device, devices).await?;
+        Ok(claims.into_claimants())
     }
 
     async fn ends(

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deltalake::arrow::array::AsArray;
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::DataType;
-use deltalake::datafusion::logical_expr::ident;
+use deltalake::datafusion::logical_expr::{Expr, ident};
 use deltalake::datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use super::error::PromotionError;
+use super::touched::among;
 use crate::lake::DataFiles;
 use crate::pipeline::SUBJECT_ID;
 
@@ -52,7 +53,7 @@ impl KnownClaims {
         if let Some(known) = known.filter(|known| known.files == id) {
             return Ok(Some(known.claims));
         }
-        let claims = Arc::new(Claims::read(session, files, device).await?);
+        let claims = Arc::new(Claims::read(session, files, device, None).await?);
         let known = Known { files: id, claims: Arc::clone(&claims) };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(Some(claims))
@@ -60,10 +61,24 @@ impl KnownClaims {
 }
 
 impl Claims {
+    /// The claims of some devices.
+    pub async fn among(
+        session: &SessionContext,
+        files: &DataFiles,
+        device: &str,
+        devices: &BTreeSet<String>,
+    ) -> Result<Self, PromotionError> {
+        match devices.is_empty() {
+            true => Ok(Self::default()),
+            false => Self::read(session, files, device, Some(among(device, devices))).await,
+        }
+    }
+
     async fn read(
         session: &SessionContext,
         files: &DataFiles,
         device: &str,
+        only: Option<Expr>,
     ) -> Result<Self, PromotionError> {
         let failed = PromotionError::reading(files.table());
         let mut claims = Self::default();
@@ -71,7 +86,10 @@ impl Claims {
         {
             return Ok(claims);
         }
-        let rows = session.read_table(Arc::new(files.clone())).map_err(failed)?;
+        let mut rows = session.read_table(Arc::new(files.clone())).map_err(failed)?;
+        if let Some(only) = only {
+            rows = rows.filter(only).map_err(failed)?;
+        }
         let rows = rows.select(vec![ident(SUBJECT_ID), ident(device)]).map_err(failed)?;
         let mut rows = rows.execute_stream().await.map_err(failed)?;
         while let Some(batch) = rows.next().await {
@@ -89,6 +107,11 @@ impl Claims {
             }
         }
         Ok(claims)
+    }
+
+    /// Whoever claims each device.
+    pub fn into_claimants(self) -> BTreeMap<String, BTreeSet<String>> {
+        self.subjects
     }
 
     /// Adds the devices that some subjects claim.

@@ -38,11 +38,11 @@ def copy(source, target):
 class Server:
     """A server that runs in a folder, over the lake in it."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, flags=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.lake = folder / ".stedi/lake"
         log = open(folder / "stedi.log", "w")
-        self.process = subprocess.Popen([binary, "serve", "--listen", "127.0.0.1:0"], cwd=folder, text=True,
+        self.process = subprocess.Popen([binary, "serve", "--listen", "127.0.0.1:0", *flags], cwd=folder, text=True,
                                         env=clean_environment(), stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline()
         found = re.search(r"http://([\d.]+):(\d+)", line)
