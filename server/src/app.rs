@@ -14,7 +14,7 @@ use crate::consent::{
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
-use crate::ledger::{Deny, LedgerError, SubjectKey, WorkRules};
+use crate::ledger::{Deny, LedgerError, SubjectKey, Suppression, WorkRules};
 use crate::maintenance::{Maintenance, MaintenanceRules};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
@@ -58,6 +58,8 @@ pub struct App {
     pub deny: Deny,
     /// Customers withdraw their consent.
     pub revocations: Revocations,
+    /// Whose records are kept out.
+    pub suppression: Suppression,
 }
 
 /// Why a server does not start.
@@ -122,6 +124,7 @@ impl App {
         let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
         let lake = lake.with_metrics(metrics.clone());
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
+        let suppression = Suppression::open(&lake, &config.suppression_keys()).await?;
         let names = names(&lake, &pipeline);
         let audit = Audit::open(&lake, &config.state_dir, audit_limits(config), names).await?;
         let limits = LandingLimits {
@@ -133,8 +136,10 @@ impl App {
             keys: Duration::from_secs(config.landing.key_seconds),
         };
         let promotion = Promotion::new(lake.clone(), Arc::clone(&pipeline), &key);
+        let kept_out = suppression.clone();
         let landing =
-            Arc::new(Landing::new(lake.clone(), Arc::clone(&pipeline), key.clone(), limits));
+            Landing::new(lake.clone(), Arc::clone(&pipeline), key.clone(), kept_out, limits);
+        let landing = Arc::new(landing);
         landing.create_tables().await?;
         promotion.create_tables().await?;
         let system = vec![declared(), runs()];
@@ -205,6 +210,7 @@ impl App {
             audit,
             deny,
             revocations,
+            suppression,
         })
     }
 

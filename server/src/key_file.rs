@@ -1,5 +1,5 @@
 //! Secret keys in files of the state folder: 32 random bytes as hexadecimal digits, readable by the
-//! owner only.
+//! owner only. A ring of keys has one on each line, the newest first.
 
 use std::fs;
 use std::io::{self, Write};
@@ -24,11 +24,71 @@ pub fn read(file: &Path) -> io::Result<Option<Key>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    parse(&text).map(Some)
+}
+
+/// Reads a ring of keys; `None` if there is no file.
+///
+/// # Errors
+/// If the file cannot be read, or ([`io::ErrorKind::InvalidData`]) a line does not hold a key, or
+/// there is none.
+pub fn read_ring(file: &Path) -> io::Result<Option<Vec<Key>>> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let keys = lines.map(|(number, line)| {
+        parse(line)
+            .map_err(|error| io::Error::new(error.kind(), format!("line {}: {error}", number + 1)))
+    });
+    let keys = keys.collect::<io::Result<Vec<Key>>>()?;
+    match keys.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it holds no key")),
+        false => Ok(Some(keys)),
+    }
+}
+
+/// Adds a new key to a ring, before the others; makes the ring if there is none. The file is replaced
+/// as a whole. The new key.
+///
+/// # Errors
+/// As [`read_ring`], or if the file cannot be written.
+pub fn add_to_ring(file: &Path) -> io::Result<Key> {
+    let Some(before) = read_ring(file)? else { return read_or_make(file) };
+    let key = random()?;
+    let lines: Vec<String> = std::iter::once(&key).chain(&before).map(hex::encode).collect();
+    let draft = draft(file)?;
+    write_private(&draft, lines.join("\n").as_bytes())?;
+    match fs::rename(&draft, file) {
+        Ok(()) => Ok(key),
+        Err(error) => {
+            let _ = fs::remove_file(&draft);
+            Err(error)
+        }
+    }
+}
+
+fn parse(text: &str) -> io::Result<Key> {
     let mut key = [0; KEY_BYTES];
     let wrong = format!("expected {} hexadecimal digits", 2 * KEY_BYTES);
     hex::decode_to_slice(text.trim(), &mut key)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, wrong))?;
-    Ok(Some(key))
+    Ok(key)
+}
+
+fn random() -> io::Result<Key> {
+    let mut key = [0; KEY_BYTES];
+    OsRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
+    Ok(key)
+}
+
+/// The name of a file beside this one, whose folder is there.
+fn draft(file: &Path) -> io::Result<PathBuf> {
+    let folder = file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+    fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!(".key-{}", uuid::Uuid::new_v4())))
 }
 
 /// Reads a key, making it first if there is none. The file appears whole or not at all; of two
@@ -40,11 +100,8 @@ pub fn read_or_make(file: &Path) -> io::Result<Key> {
     if let Some(key) = read(file)? {
         return Ok(key);
     }
-    let mut key = [0; KEY_BYTES];
-    OsRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
-    let folder = file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
-    fs::create_dir_all(&folder)?;
-    let draft = folder.join(format!(".key-{}", uuid::Uuid::new_v4()));
+    let key = random()?;
+    let draft = draft(file)?;
     write_private(&draft, hex::encode(key).as_bytes())?;
     let linked = fs::hard_link(&draft, file);
     fs::remove_file(&draft)?;

@@ -16,6 +16,7 @@ use stedi_server::pipeline::stored_columns;
 
 use crate::audit_crash::journal;
 use crate::support::{TestLake, TestServer, author, fixture, server};
+use crate::writers::share_keys;
 
 const CANARY: &str = "canary.lovelace@example.com";
 
@@ -30,7 +31,7 @@ async fn served(audit: AuditConfig) -> (TestLake, TestServer) {
     let config = Config { audit, state_dir, ..lake.config.clone() };
     // The keys of the lake.
     std::fs::create_dir_all(&config.state_dir).unwrap();
-    std::fs::copy(lake.config.subject_key(), config.subject_key()).unwrap();
+    share_keys(&lake.config.state_dir, &config.state_dir);
     let server = TestServer::start(&config).await;
     (lake, server)
 }
@@ -437,7 +438,7 @@ async fn served_on(lake: &TestLake, audit: AuditConfig) -> TestServer {
     let state_dir = lake.config.state_dir.join("second");
     std::fs::create_dir_all(&state_dir).unwrap();
     let config = Config { audit, state_dir, ..lake.config.clone() };
-    std::fs::copy(lake.config.subject_key(), config.subject_key()).unwrap();
+    share_keys(&lake.config.state_dir, &config.state_dir);
     TestServer::start(&config).await
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stedi_server::auth::Role;
 
 use crate::support::{Serving, TestLake, TestServer, answered, endless, many};
+use crate::writers::share_keys;
 
 const SECRET: &str = "canary.lovelace@example.com";
 
@@ -33,7 +34,7 @@ async fn each_statement_has_one_record() {
     let state_dir = lake.config.state_dir.join("server");
     std::fs::create_dir_all(&state_dir).unwrap();
     let config = stedi_server::config::Config { state_dir, ..lake.config.clone() };
-    std::fs::copy(lake.config.subject_key(), config.subject_key()).unwrap();
+    share_keys(&lake.config.state_dir, &config.state_dir);
     let server = TestServer::start(&config).await;
     let token = server.token(Role::Analyst);
     let sql =

@@ -119,11 +119,17 @@ async fn content_is_known_when_its_marker_has_expired() {
 
     // What was noted and never committed is loaded.
     let never = steps(100, 2);
-    let digest = {
+    // A content has the same mark in every table, and it is no plain hash.
+    let other = "accelerometer_landing";
+    assert_eq!(lake.load(other, never.clone()).await.rejected, 2);
+    let notes = lake.app.lake.list_folders(&format!("system/loads/content/{other}")).await.unwrap();
+    let [digest] = notes.as_slice() else { panic!("{notes:?}") };
+    let plain = {
         use aws_lc_rs::digest;
         let digest = digest::digest(&digest::SHA256, never.as_bytes());
         digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
+    assert_eq!((digest.len(), *digest == plain), (64, false));
     let note = format!("system/loads/content/{TABLE}/{digest}/1234");
     lake.app.lake.put_object(&note, b"{}".to_vec()).await.unwrap();
     assert_eq!(lake.load(TABLE, never).await.accepted, 2);

@@ -50,6 +50,7 @@ mod statements;
 mod stopped;
 mod store;
 mod support;
+mod suppressed;
 mod time_travel;
 mod visibility;
 mod work;

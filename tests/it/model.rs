@@ -28,6 +28,8 @@ enum Event {
     Again(usize),
     /// A customer revokes at a time; with a request of their own, or with one that was sent before.
     Revoke(u8, i64, Option<usize>),
+    /// A customer is erased at a time, with the devices that they claim.
+    Erase(u8, i64),
     /// All tables are brought up to date.
     Promote,
     /// One table is.
@@ -56,6 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Again),
         2 => (0..CUSTOMERS, 1..30_i64, option::weighted(0.2, any::<usize>()))
             .prop_map(|(who, at, again)| Event::Revoke(who, at, again)),
+        1 => (0..CUSTOMERS, 1..=TIMES).prop_map(|(who, at)| Event::Erase(who, at)),
         5 => Just(Event::Promote),
         1 => any::<usize>().prop_map(Event::PromoteOne),
         2 => Just(Event::Maintain),
@@ -113,6 +116,11 @@ struct Model {
     /// What was sent.
     sent: Vec<(&'static str, String)>,
     contents: BTreeSet<(&'static str, String)>,
+    /// E-mails of those who were erased, and how often somebody was.
+    erased: BTreeSet<String>,
+    erasures: usize,
+    /// Their devices, with the latest time of an erasure.
+    devices: BTreeMap<String, i64>,
     modes: BTreeMap<&'static str, u64>,
 }
 
@@ -129,6 +137,7 @@ impl Model {
                 }
             }
             Event::Revoke(who, at, again) => self.revoke(who, at, again).await,
+            Event::Erase(who, at) => self.erase(&format!("c{who}@x"), at).await,
             Event::Promote => self.promote().await,
             Event::PromoteOne(which) => {
                 let derived = &self.lake.app.pipeline.derived;
@@ -150,8 +159,11 @@ impl Model {
         let text = records.join("\n");
         let result = self.lake.load(table, text.clone()).await;
         if self.contents.insert((table, text.clone())) {
-            assert_eq!(result.accepted, rows.len() as u64);
-            self.ledger.entry(table).or_default().extend(rows);
+            let sent = rows.len();
+            let kept: Vec<_> = rows.into_iter().filter(|row| self.keeps(table, row)).collect();
+            let counts = (kept.len() as u64, (sent - kept.len()) as u64);
+            assert_eq!((result.accepted, result.suppressed), counts);
+            self.ledger.entry(table).or_default().extend(kept);
             self.sent.push((table, text));
         } else {
             assert_eq!(result.duplicate, rows.len() as u64);
@@ -165,6 +177,10 @@ impl Model {
         }
         let again = again.filter(|_| !self.revoked.is_empty());
         let number = again.map_or(self.revoked.len(), |which| which % self.revoked.len());
+        // What it was sent for first is gone.
+        if self.revoked.get(number).is_some_and(|(whose, _)| self.erased.contains(whose)) {
+            return;
+        }
         if number == self.revoked.len() {
             let records = self.ledger.get("customer_landing").into_iter().flatten();
             let dates = records.filter(|row| row[0] == email).filter_map(|row| row[3].parse().ok());
@@ -172,6 +188,46 @@ impl Model {
             self.revoked.push((email.clone(), until));
         }
         self.lake.revoke(&[(&format!("r{number}"), &email, at)]).await;
+    }
+
+    async fn erase(&mut self, email: &str, at: i64) {
+        let records = self.ledger.get("customer_landing").into_iter().flatten();
+        let devices = records.filter(|row| row[0] == email && row[1] != "NULL");
+        let devices: BTreeSet<String> = devices.map(|row| row[1].clone()).collect();
+        let names: Vec<&str> = devices.iter().map(String::as_str).collect();
+        self.erasures += 1;
+        let request = format!("e{}", self.erasures);
+        let done = self.lake.erase((&request, email, at), &names).await;
+        self.erased.insert(email.to_owned());
+        for device in devices {
+            let until = self.devices.entry(device).or_default();
+            *until = at.max(*until);
+        }
+        for (table, _) in LANDING {
+            let rows = self.ledger.remove(table).unwrap_or_default();
+            let before = rows.len() as u64;
+            let kept: Vec<_> = rows.into_iter().filter(|row| self.keeps(table, row)).collect();
+            let done = done.iter().find(|done| done.table == table).unwrap();
+            assert_eq!((done.rows_before, done.rows_after), (before, kept.len() as u64), "{table}");
+            assert_eq!(done.files_rewritten > 0, done.rows_before > done.rows_after, "{done:?}");
+            self.ledger.insert(table, kept);
+        }
+    }
+
+    /// Whether a row is of nobody who was erased.
+    fn keeps(&self, table: &str, row: &[String]) -> bool {
+        let nobody = "NULL".to_owned();
+        let (who, device, time) = match table {
+            "customer_landing" => return !self.erased.contains(&row[0]),
+            "accelerometer_landing" => (&row[0], &row[1], &row[2]),
+            _ => (&nobody, &row[0], &row[1]),
+        };
+        match who == "NULL" {
+            true => {
+                self.devices.get(device).is_none_or(|until| time.parse::<i64>().unwrap() > *until)
+            }
+            false => !self.erased.contains(who),
+        }
     }
 
     /// Whose current record has a consent that they did not revoke, by the ledger alone.
@@ -213,30 +269,18 @@ impl Model {
         }
         let revoked = self.rows("SELECT request, revokedat FROM customer_revocation").await;
         let kept = self.revoked.iter().enumerate();
+        let kept = kept.filter(|(_, (whose, _))| !self.erased.contains(whose));
         let kept = kept.map(|(number, (_, until))| vec![format!("r{number}"), until.to_string()]);
         let mut kept: Vec<_> = kept.collect();
         kept.sort();
         assert_eq!(revoked, kept);
         let consenting = self.rows("SELECT email FROM customer_trusted").await;
         assert_eq!(consenting, self.consenting());
-        for derived in &self.lake.app.pipeline.derived {
-            let mut sql = derived.sql.trim().trim_end_matches(';').to_owned();
-            for (option, value) in &self.lake.app.pipeline.options {
-                sql = sql.replace(&format!("${option}"), &format!("'{value}'"));
-            }
-            let columns: Vec<&str> = derived.columns.iter().map(|it| it.name.as_str()).collect();
-            let columns = columns.join(", ");
-            let table = &derived.name;
-            let found = self.rows(&format!("SELECT {columns} FROM {table}")).await;
-            let anew = format!("SELECT DISTINCT {columns} FROM (\n{sql}\n) AS anew");
-            assert_eq!(found, self.rows(&anew).await, "{table} is not its SELECT");
-        }
+        self.lake.is_derived().await;
     }
 
     async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
-        let mut rows = self.lake.select(sql).await;
-        rows.sort();
-        rows
+        self.lake.sorted(sql).await
     }
 }
 
@@ -251,6 +295,9 @@ async fn live(readings: &str, events: Vec<Event>) -> BTreeMap<&'static str, u64>
         ledger: BTreeMap::new(),
         sent: Vec::new(),
         contents: BTreeSet::new(),
+        erased: BTreeSet::new(),
+        erasures: 0,
+        devices: BTreeMap::new(),
         modes: BTreeMap::new(),
     };
     for event in events.into_iter().chain([Event::Promote]) {
@@ -281,6 +328,40 @@ async fn a_claim_touches_everybody_on_the_device() {
             Event::Promote,
             Event::Customers(vec![(1, None, 5, None)]),
             Event::Promote,
+        ],
+    )
+    .await;
+    assert!(modes["subjects"] > 4, "{modes:?}");
+}
+
+/// Who refused is erased from a device that somebody else claims too: what it measured before stays
+/// out, what it measures afterwards is theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_touches_everybody_on_the_device() {
+    let modes = live(
+        "all",
+        vec![
+            Event::Customers(vec![(0, Some(1), 1, Some(1)), (1, Some(1), 1, None)]),
+            Event::Customers(vec![(2, Some(2), 1, Some(1))]),
+            Event::Movements(vec![
+                (Some(0), None, 1, 1),
+                (Some(0), None, 4, 1),
+                (None, Some(1), 2, 1),
+            ]),
+            Event::Movements(vec![(Some(1), Some(1), 1, 1), (Some(2), None, 4, 1)]),
+            Event::Steps(vec![(1, 1, 1), (1, 4, 1), (2, 4, 1)]),
+            Event::Promote,
+            Event::Erase(1, 3),
+            Event::Promote,
+            Event::Steps(vec![(1, 1, 2), (1, 5, 1)]),
+            Event::Movements(vec![
+                (Some(1), None, 6, 1),
+                (None, Some(1), 3, 0),
+                (None, Some(1), 5, 1),
+            ]),
+            Event::Promote,
+            Event::Erase(1, 5),
+            Event::Erase(2, 1),
         ],
     )
     .await;

@@ -22,8 +22,11 @@ const ATTEMPTS: usize = 30;
 /// Keys of a state folder for another server of the same lake.
 pub fn share_keys(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for key in ["subject.key", "auth.key"] {
-        std::fs::copy(from.join(key), to.join(key)).unwrap();
+    for key in ["subject.key", "suppression.keys", "auth.key"] {
+        // Who serves nothing has no key for tokens.
+        if from.join(key).exists() {
+            std::fs::copy(from.join(key), to.join(key)).unwrap();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod log;
 mod openapi;
 mod serve;
 mod stop;
+mod suppression_key;
 mod token;
 
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ enum Command {
     Openapi,
     /// The service.
     Serve(serve::Serve),
+    /// The keys of the suppression list, under which erased customers are kept out.
+    SuppressionKey(suppression_key::SuppressionKey),
     /// Signs a token with the local key, for development and bootstrap.
     Token(token::Token),
 }
@@ -117,6 +120,10 @@ impl Command {
             Command::Serve(serve) => {
                 let config = serve.common.begin(SERVE_LOG)?;
                 in_runtime(serve::run(config))
+            }
+            Command::SuppressionKey(key) => {
+                log::begin(&LogConfig::default(), None, QUIET_LOG)?;
+                key.run()
             }
             Command::Token(token) => {
                 log::begin(&LogConfig::default(), None, QUIET_LOG)?;

@@ -156,6 +156,11 @@ impl Config {
         self.state_dir.join("certificate.key")
     }
 
+    /// The file of the keys of the suppression list.
+    pub fn suppression_keys(&self) -> PathBuf {
+        self.state_dir.join("suppression.keys")
+    }
+
     /// The file of the key that makes pseudonyms.
     pub fn subject_key(&self) -> PathBuf {
         self.state_dir.join("subject.key")

@@ -11,6 +11,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 
 use super::error::LakeError;
+use super::fence::FENCE;
 use super::files::DataFiles;
 use super::store::Lake;
 use super::table::{Columns, Table};
@@ -33,6 +34,8 @@ pub enum Mode {
     /// `txn` it would take two compactions of the same files for compatible, and every row would be
     /// there twice.
     Compact(DataFiles),
+    /// Keeps them, and raises the table's fence to this number ([`Table::fence`]). Never rebased.
+    Fence(u64),
 }
 
 /// What takes the place of what.
@@ -206,6 +209,12 @@ fn removed(table: &Table, mode: Mode) -> Result<Removed, DeltaTableError> {
     let live = table.delta.snapshot()?.log_data();
     match mode {
         Mode::Append => Ok(Removed { retries: APPEND_RETRIES, ..nothing }),
+        Mode::Fence(number) => {
+            let metadata = table.fenced(number)?;
+            let properties = HashMap::from([(FENCE.to_owned(), number.to_string())]);
+            let operation = DeltaOperation::SetTableProperties { properties };
+            Ok(Removed { operation, actions: vec![Action::Metadata(metadata)], ..nothing })
+        }
         Mode::Overwrite => {
             let rows = live.iter().map(|file| file.num_records().unwrap_or_default() as u64).sum();
             let actions: Vec<_> =

@@ -63,6 +63,14 @@ impl Written {
         self
     }
 
+    /// These without some files, which have so many rows, and those.
+    pub(super) fn split(self, names: &BTreeSet<&str>, rows: u64) -> (Self, Self) {
+        let (gone, stay): (Vec<Add>, Vec<Add>) =
+            self.adds.into_iter().partition(|add| names.contains(add.path.as_str()));
+        let stay = Self { adds: stay, rows: self.rows.saturating_sub(rows) };
+        (stay, Self { adds: gone, rows })
+    }
+
     /// Removes the files, which will not be committed. What cannot be removed is left to
     /// maintenance, which finds files that no commit names.
     pub async fn discard(self, table: &Table) {

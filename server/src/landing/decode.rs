@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::record::Record;
+use super::suppress::{Guard, Named};
 use super::value::{self, Stored};
 use crate::ledger::SubjectKey;
 use crate::pipeline::{Kind, Rule, Source};
@@ -19,11 +20,15 @@ const REMEMBERED_BYTES: usize = 320;
 pub(super) struct Decoder {
     rules: Vec<Rule>,
     subject: Option<usize>,
+    device: Option<usize>,
     recorded: Vec<usize>,
+    /// Those that say when a record is from.
+    moments: Vec<usize>,
     any_of: Vec<usize>,
     /// The latest moment that a record may have, in epoch milliseconds.
     latest: i64,
     key: SubjectKey,
+    guard: Guard,
     /// Column by field name, as names were met; `None` for unknown ones.
     names: HashMap<String, Option<usize>>,
     /// The names of the record before, in their order: the next one mostly has the same.
@@ -34,23 +39,31 @@ pub(super) struct Decoder {
     unknown: BTreeMap<String, u64>,
 }
 
-/// A record that cannot be used.
-pub(super) struct Rejected {
-    pub reason: String,
-    pub subject_id: Option<String>,
+/// What becomes of a record.
+pub(super) enum Decoded<'a> {
+    /// It is a row.
+    Row(Vec<Option<Stored<'a>>>),
+    /// It cannot be used.
+    Rejected { reason: String, subject_id: Option<String> },
+    /// It is kept out.
+    Suppressed,
 }
 
 impl Decoder {
-    /// A decoder of the source's records, none of which may be later than `latest`.
-    pub fn new(source: &Source, key: SubjectKey, latest: i64) -> Self {
+    /// A decoder of the source's records, none of which may be later than `latest`, and without those
+    /// that the guard keeps out.
+    pub fn new(source: &Source, key: SubjectKey, guard: Guard, latest: i64) -> Self {
         let index = |name: &String| source.rules.iter().position(|rule| rule.name == *name);
         Self {
             subject: source.subject.as_ref().and_then(index),
+            device: source.device.as_ref().and_then(index),
             recorded: source.recorded.iter().filter_map(index).collect(),
+            moments: source.moments().filter_map(index).collect(),
             any_of: source.any_of.iter().filter_map(index).collect(),
             rules: source.rules.clone(),
             latest,
             key,
+            guard,
             names: HashMap::new(),
             before: Vec::new(),
             subjects: HashMap::new(),
@@ -60,18 +73,50 @@ impl Decoder {
     }
 
     /// The record's row without the columns that order arrivals: the pseudonym, if the source
-    /// names customers, then the declared columns.
-    pub fn decode<'a>(&mut self, record: Record<'a>) -> Result<Vec<Option<Stored<'a>>>, Rejected> {
+    /// names customers, then the declared columns. `raw` is its text.
+    pub fn decode<'a>(&mut self, record: Record<'a>, raw: &[u8]) -> Decoded<'a> {
         let mut row: Vec<Option<Stored<'a>>> = vec![None; self.rules.len()];
-        let outcome = self.fill(&mut row, record).and_then(|()| self.complete(&row));
+        let (outcome, unknown) = self.fill(&mut row, record);
+        let outcome = outcome.and_then(|()| self.complete(&row));
+        let named = self.named(&row);
+        let kept_out = match outcome {
+            Ok(()) => self.guard.keeps_out(named),
+            Err(_) => self.guard.keeps_out_rejected(named, &String::from_utf8_lossy(raw)),
+        };
+        if kept_out {
+            return Decoded::Suppressed;
+        }
+        unknown.into_iter().for_each(|name| self.count_unknown(name));
         let subject_id = self.subject.map(|at| self.subject_id(row[at].as_ref()));
         match (outcome, subject_id) {
-            (Ok(()), None) => Ok(row),
+            (Ok(()), None) => Decoded::Row(row),
             (Ok(()), Some(subject_id)) => {
                 row.insert(0, subject_id.map(|id| Stored::Text(Cow::Owned(id))));
-                Ok(row)
+                Decoded::Row(row)
             }
-            (Err(reason), subject_id) => Err(Rejected { reason, subject_id: subject_id.flatten() }),
+            (Err(reason), subject_id) => {
+                Decoded::Rejected { reason, subject_id: subject_id.flatten() }
+            }
+        }
+    }
+
+    /// Whether a text that is no record is kept out.
+    pub fn keeps_out(&mut self, raw: &[u8]) -> bool {
+        self.guard.keeps_out_rejected(Named::default(), &String::from_utf8_lossy(raw))
+    }
+
+    fn named<'a>(&self, row: &'a [Option<Stored<'_>>]) -> Named<'a> {
+        let text = |at: Option<usize>| match row.get(at?)?.as_ref()? {
+            Stored::Text(text) => Some(text.as_ref()),
+            _ => None,
+        };
+        Named {
+            email: text(self.subject),
+            device: text(self.device),
+            moment: self.moments.iter().find_map(|at| match row[*at] {
+                Some(Stored::Epoch(moment)) => Some(moment),
+                _ => None,
+            }),
         }
     }
 
@@ -86,17 +131,18 @@ impl Decoder {
         self.unknown
     }
 
-    /// Reads every field, also behind a wrong one, so that the record's subject is known.
+    /// Reads every field, also behind a wrong one, so that the record's subject is known; the names of
+    /// those that no column takes, too.
     fn fill<'a>(
         &mut self,
         row: &mut [Option<Stored<'a>>],
         record: Record<'a>,
-    ) -> Result<(), String> {
-        let mut outcome = Ok(());
+    ) -> (Result<(), String>, Vec<Cow<'a, str>>) {
+        let (mut outcome, mut unknown) = (Ok(()), Vec::new());
         let mut given = vec![false; row.len()];
         for (position, (name, value)) in record.0.into_iter().enumerate() {
             let Some(at) = self.column(position, &name) else {
-                self.count_unknown(name);
+                unknown.push(name);
                 continue;
             };
             let read = value::read(self.rules[at].kind, &value);
@@ -108,7 +154,7 @@ impl Decoder {
                 Err(reason) => outcome = outcome.and(Err(reason)),
             }
         }
-        outcome
+        (outcome, unknown)
     }
 
     fn judge<'a>(

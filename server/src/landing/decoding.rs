@@ -9,7 +9,7 @@ use stedi_openapi::Reject;
 use tokio::sync::mpsc;
 
 use super::bytes::Bytes;
-use super::decode::Decoder;
+use super::decode::{self, Decoder};
 use super::error::LandingError;
 use super::rejects::Rejects;
 use super::rows::Rows;
@@ -27,6 +27,8 @@ pub(super) enum Decoded {
 pub(super) struct Tally {
     pub received: u64,
     pub rejected: u64,
+    /// Records that were kept out.
+    pub suppressed: u64,
     pub rejects: Vec<Reject>,
     pub unknown_fields: BTreeMap<String, u64>,
     pub digest: [u8; 32],
@@ -39,6 +41,7 @@ pub(super) struct Decoding {
     rejects: Rejects,
     sequence: i64,
     accepted: i64,
+    suppressed: u64,
     name: String,
     send: mpsc::Sender<Decoded>,
 }
@@ -58,6 +61,7 @@ impl Decoding {
             rejects: Rejects::new(name, sequence),
             sequence,
             accepted: 0,
+            suppressed: 0,
             name: name.to_owned(),
             send,
         }
@@ -83,18 +87,19 @@ impl Decoding {
         let digest = Splitter::new(bytes, record_bytes, names)
             .run(|piece| {
                 match piece.record {
-                    Ok(record) => match self.decoder.decode(record) {
-                        Ok(row) => {
+                    Ok(record) => match self.decoder.decode(record, piece.raw) {
+                        decode::Decoded::Row(row) => {
                             let arrival = [self.sequence, self.accepted];
                             let arrival = arrival.map(|value| Some(Stored::Epoch(value)));
                             self.rows.push(row.into_iter().chain(arrival));
                             self.accepted += 1;
                         }
-                        Err(rejected) => {
-                            let subject_id = rejected.subject_id;
-                            self.rejects.push(piece.line, rejected.reason, piece.raw, subject_id);
+                        decode::Decoded::Rejected { reason, subject_id } => {
+                            self.rejects.push(piece.line, reason, piece.raw, subject_id);
                         }
+                        decode::Decoded::Suppressed => self.suppressed += 1,
                     },
+                    Err(_) if self.decoder.keeps_out(piece.raw) => self.suppressed += 1,
                     Err(reason) => self.rejects.push(piece.line, reason, piece.raw, None),
                 }
                 if self.rows.full() || self.rejects.full() {
@@ -106,8 +111,9 @@ impl Decoding {
         self.hand_on().map_err(failed)?;
         let rejected = self.rejects.count();
         Ok(Tally {
-            received: self.accepted.unsigned_abs() + rejected,
+            received: self.accepted.unsigned_abs() + rejected + self.suppressed,
             rejected,
+            suppressed: self.suppressed,
             rejects: self.rejects.into_listed(),
             unknown_fields: self.decoder.into_unknown(),
             digest,

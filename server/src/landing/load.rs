@@ -11,11 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::decode::Decoder;
 use super::decoding::{Decoded, Decoding, Tally};
 use super::error::LandingError;
+use super::keep_out::Files;
+use super::mark::Marks;
 use super::memory::{LoadKey, Memory, Sent};
 use super::once::{Load, Outcome, Tables, version_of};
+use super::suppress::Guard;
 use super::tables::{SOURCE_FOLDER, landing_columns, rejected_columns};
-use crate::lake::{Author, Columns, Lake, Table, Writer, Written};
-use crate::ledger::SubjectKey;
+use crate::lake::{Author, Columns, Lake, Table, Writer};
+use crate::ledger::{SubjectKey, Suppression, SuppressionList};
 use crate::pipeline::{LOAD_SEQUENCE, Pipeline, Source};
 
 /// Batches that wait between decoding and writing.
@@ -59,23 +62,29 @@ pub struct Landing {
     pub(super) lake: Lake,
     pub(super) pipeline: Arc<Pipeline>,
     key: SubjectKey,
+    pub(super) suppression: Suppression,
     limits: LandingLimits,
-    memory: Memory,
+    pub(super) marks: Marks,
+    pub(super) memory: Memory,
     last_sequence: AtomicI64,
     slots: Arc<Semaphore>,
 }
 
 impl Landing {
-    /// Landing of a lake's pipeline; `key` makes the pseudonyms.
+    /// Landing of a lake's pipeline; `key` makes the pseudonyms, and `suppression` says whose records
+    /// are kept out.
     pub fn new(
         lake: Lake,
         pipeline: Arc<Pipeline>,
         key: SubjectKey,
+        suppression: Suppression,
         limits: LandingLimits,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.loads_at_once));
-        let memory = Memory::new(lake.clone());
-        Self { lake, pipeline, key, limits, memory, last_sequence: AtomicI64::new(0), slots }
+        let marks = Marks::new(&key);
+        let memory = Memory::new(lake.clone(), marks.clone());
+        let last_sequence = AtomicI64::new(0);
+        Self { lake, pipeline, key, suppression, limits, marks, memory, last_sequence, slots }
     }
 
     /// What it takes.
@@ -116,9 +125,9 @@ impl Landing {
 
     /// Loads every record of a content into a landing table.
     ///
-    /// The content's SHA-256 marks the load: content that was loaded before is not loaded again. With
-    /// a key, the same content gives the first answer again. The history of both tables names the
-    /// author.
+    /// The content marks the load: content that was loaded before is not loaded again. With a key, the
+    /// same content gives the first answer again. The history of both tables names the author. Records
+    /// of people who were erased are kept out, also if the erasure comes while this runs.
     ///
     /// # Errors
     /// If the content cannot be read, is too large, came with a key of something else, or the lake
@@ -132,9 +141,11 @@ impl Landing {
     ) -> Result<LoadResult, LandingError> {
         let source = self.source(table)?;
         let tables = self.tables(source).await?;
+        // Behind the tables: who is erased from now on raises their fence.
+        let list = self.suppression.at_least(tables.fence()?).await?;
         let sequence = self.next_sequence(&tables.rows)?;
-        let (tally, rows, rejects) = self.write_files(source, &tables, sequence, content).await?;
-        let digest = hex::encode(tally.digest);
+        let mut files = self.write_files(source, &tables, list, sequence, content).await?;
+        let digest = self.marks.of("content", &[&files.tally.digest]);
         let mut sent = None;
         if let Some(key) = key {
             let new =
@@ -144,8 +155,7 @@ impl Landing {
             match first {
                 Ok(Sent { answer: None, .. }) if first.as_ref().is_ok_and(same) => {}
                 _ => {
-                    rows.discard(&tables.rows).await;
-                    rejects.discard(&tables.rejects).await;
+                    files.discard(&tables).await;
                     let first = first?;
                     let answer = first.answer.clone().filter(|_| same(&first));
                     return answer.ok_or(LandingError::KeyReused);
@@ -154,9 +164,9 @@ impl Landing {
             sent = Some((key, first?));
         }
         let load = Load { digest, sequence, author: author.clone() };
-        let (table, version, duplicate) = match tally.received {
+        let (table, version, duplicate) = match files.tally.received {
             0 => (tables.rows.clone(), tables.rows.version(), false),
-            _ => match load.commit(&self.lake, &self.memory, tables, rows, rejects).await? {
+            _ => match load.commit(self, source, tables, &mut files).await? {
                 Outcome::Loaded(table) => (table.clone(), table.version(), false),
                 // What came first with the key, and whose answer was lost.
                 Outcome::Before(table, Some(before))
@@ -168,11 +178,13 @@ impl Landing {
                 Outcome::Before(table, _) => (table.clone(), table.version(), true),
             },
         };
+        let tally = files.tally;
         tracing::info!(
             table = table.name(),
             version,
             received = tally.received,
             rejected = tally.rejected,
+            suppressed = tally.suppressed,
             duplicate,
             "load"
         );
@@ -198,13 +210,15 @@ impl Landing {
         &self,
         source: &Source,
         tables: &Tables,
+        list: Arc<SuppressionList>,
         sequence: i64,
         content: Content<R>,
-    ) -> Result<(Tally, Written, Written), LandingError> {
+    ) -> Result<Files, LandingError> {
         let Content { name, reader, most } = content;
         let columns = landing_columns(source);
         let (send, mut receive) = mpsc::channel(QUEUE);
-        let decoder = Decoder::new(source, self.key.clone(), latest(self.limits.ahead));
+        let guard = Guard::new(Arc::clone(&list));
+        let decoder = Decoder::new(source, self.key.clone(), guard, latest(self.limits.ahead));
         let decoding = Decoding::new(decoder, &columns, &name, sequence, send);
         let record_bytes = self.limits.record_bytes;
         let thread = tokio::task::spawn_blocking(move || decoding.run(reader, most, record_bytes));
@@ -225,7 +239,10 @@ impl Landing {
         let tally =
             thread.await.unwrap_or_else(|_| Err(LandingError::Abandoned { name: name.clone() }));
         match (outcome, tally) {
-            (Ok(()), Ok(tally)) => Ok((tally, rows.finish().await?, rejects.finish().await?)),
+            (Ok(()), Ok(tally)) => {
+                let (rows, rejects) = (rows.finish().await?, rejects.finish().await?);
+                Ok(Files { rows, rejects, tally, list })
+            }
             (outcome, tally) => {
                 rows.abandon().await;
                 rejects.abandon().await;
@@ -276,17 +293,18 @@ impl Landing {
 }
 
 fn result(table: &str, version: u64, tally: Tally, duplicate: bool) -> LoadResult {
-    let (accepted, rejected, duplicate) = match duplicate {
-        true => (0, 0, tally.received),
-        false => (tally.received - tally.rejected, tally.rejected, 0),
+    let Tally { received, rejected, suppressed, .. } = tally;
+    let (accepted, rejected, suppressed, duplicate) = match duplicate {
+        true => (0, 0, 0, received),
+        false => (received - rejected - suppressed, rejected, suppressed, 0),
     };
     LoadResult {
         table: table.to_owned(),
-        received: tally.received,
+        received,
         accepted,
         rejected,
         duplicate,
-        suppressed: 0,
+        suppressed,
         version,
         rejects: if duplicate == 0 { tally.rejects } else { Vec::new() },
         revocations: Vec::new(),

@@ -7,10 +7,10 @@
 //! - `system/loads/keys/<digest>.json` is what was sent with a key, and the first answer.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use stedi_openapi::LoadResult;
 
 use super::error::LandingError;
+use super::mark::Marks;
 use crate::lake::Lake;
 
 const CONTENT: &str = "system/loads/content";
@@ -29,7 +29,7 @@ pub struct LoadKey {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Sent {
     pub table: String,
-    /// SHA-256 of the content, in hexadecimal digits.
+    /// A keyed hash of the content, in hexadecimal digits.
     pub digest: String,
     /// The sequence of the load that came with it first.
     pub sequence: i64,
@@ -41,11 +41,12 @@ pub(super) struct Sent {
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     lake: Lake,
+    marks: Marks,
 }
 
 impl Memory {
-    pub fn new(lake: Lake) -> Self {
-        Self { lake }
+    pub fn new(lake: Lake, marks: Marks) -> Self {
+        Self { lake, marks }
     }
 
     /// The sequences under which a content was, or was to be, committed.
@@ -70,7 +71,7 @@ impl Memory {
 
     /// What was sent first with a key: this, if it is new.
     pub async fn sent(&self, key: &LoadKey, new: &Sent) -> Result<Sent, LandingError> {
-        let path = path(key);
+        let path = self.path(key);
         if self.lake.create_object(&path, bytes(&path, new)?).await? {
             return Ok(new.clone());
         }
@@ -82,7 +83,7 @@ impl Memory {
 
     /// Remembers the answer to what was sent with a key. Without it the answer is worked out anew.
     pub async fn answer(&self, key: &LoadKey, sent: Sent, answer: &LoadResult) {
-        let path = path(key);
+        let path = self.path(key);
         let sent = Sent { answer: Some(answer.clone()), ..sent };
         let kept = async {
             Ok::<_, LandingError>(self.lake.put_object(&path, bytes(&path, &sent)?).await?)
@@ -99,14 +100,12 @@ impl Memory {
         }
         Ok(())
     }
-}
 
-fn path(LoadKey { principal, key }: &LoadKey) -> String {
-    let mut digest = Sha256::new();
-    digest.update((principal.len() as u64).to_le_bytes());
-    digest.update(principal.as_bytes());
-    digest.update(key.as_bytes());
-    format!("{KEYS}/{}.json", hex::encode(digest.finalize()))
+    /// The name of a file may be in a key: it is kept as a keyed hash.
+    fn path(&self, LoadKey { principal, key }: &LoadKey) -> String {
+        let mark = self.marks.of("key", &[principal.as_bytes(), key.as_bytes()]);
+        format!("{KEYS}/{mark}.json")
+    }
 }
 
 fn bytes(path: &str, sent: &Sent) -> Result<Vec<u8>, LandingError> {

@@ -4,12 +4,15 @@
 mod bytes;
 mod decode;
 mod decoding;
+mod erase;
 mod error;
 mod extent;
 mod feed;
 mod folder;
 mod import;
+mod keep_out;
 mod load;
+mod mark;
 mod memory;
 mod once;
 mod record;
@@ -17,9 +20,11 @@ mod rejects;
 mod revoke;
 mod rows;
 mod split;
+mod suppress;
 mod tables;
 mod value;
 
+pub use erase::{Erased, ErasedTable};
 pub use error::LandingError;
 pub use feed::{Fed, Feed, feed};
 pub use folder::files_of;

@@ -10,13 +10,15 @@ use deltalake::datafusion::logical_expr::{ident, lit};
 use serde_json::{Value, json};
 
 use super::error::LandingError;
+use super::keep_out::Files;
+use super::load::Landing;
 use super::memory::Memory;
 use super::tables::SOURCE_FOLDER;
 use crate::lake::{Author, Change, CommitTime, Lake, LakeError, Mode, Table, Written, commit};
-use crate::pipeline::LOAD_SEQUENCE;
+use crate::pipeline::{LOAD_SEQUENCE, Source};
 
 /// How often a commit is tried again that others got in the way of.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 20;
 /// How long before a marker expires it is not relied upon any more: clocks differ.
 const MARGIN: Duration = Duration::from_secs(3600);
 /// Versions that are looked through for the commit of a load whose answer was lost.
@@ -31,7 +33,7 @@ pub(super) struct Tables {
 
 /// A load with everything that is written into the history of both tables.
 pub(super) struct Load {
-    /// SHA-256 of the content, in hexadecimal digits.
+    /// A keyed hash of the content, in hexadecimal digits.
     pub digest: String,
     pub sequence: i64,
     pub author: Author,
@@ -66,32 +68,37 @@ impl Load {
         }
     }
 
-    /// Commits the files of a load, unless its content was loaded before: then they are removed.
+    /// Commits the files of a load, unless its content was loaded before: then they are removed. Whom an
+    /// erasure concerns that came meanwhile is taken out of them before.
     ///
     /// # Errors
     /// If the lake cannot be written. Whether a failed commit is in the log after all may be unknown;
     /// its files stay for maintenance to judge.
     pub async fn commit(
         &self,
-        lake: &Lake,
-        memory: &Memory,
+        landing: &Landing,
+        source: &Source,
         mut tables: Tables,
-        rows: Written,
-        rejects: Written,
+        files: &mut Files,
     ) -> Result<Outcome, LandingError> {
+        let Landing { lake, memory, .. } = landing;
         let name = tables.rows.name().to_owned();
         if self.was_loaded_long_ago(lake, memory, &tables).await? {
-            rows.discard(&tables.rows).await;
-            rejects.discard(&tables.rejects).await;
+            files.discard(&tables).await;
             return Ok(Outcome::Before(tables.rows, None));
         }
         memory.note(&name, &self.digest, self.sequence).await?;
         let mut attempts = 1;
         let committed = loop {
-            match self.try_commit(lake, &tables, &rows, &rejects).await {
+            match self.try_commit(lake, &tables, &files.rows, &files.rejects).await {
                 Err(LandingError::Lake(LakeError::Conflict { .. })) if attempts < ATTEMPTS => {
                     attempts += 1;
                     tables = tables.newest(lake).await?;
+                    // What is in the log is not taken out here: an erasure that came later does.
+                    if tables.rows.txn(&self.marker()).await?.is_none() {
+                        let rejects_too = !self.has_rejects(&tables).await?;
+                        landing.keep_out(source, &tables, files, rejects_too).await?;
+                    }
                 }
                 committed => break committed?,
             }
@@ -99,16 +106,21 @@ impl Load {
         match committed {
             Ok(table) => Ok(Outcome::Loaded(table)),
             Err(before) => {
-                rows.discard(&tables.rows).await;
+                files.rows.clone().discard(&tables.rows).await;
                 // This load's rejects are committed where somebody else with the same content only
                 // got in between the two commits: then they are the ones that both have.
-                if tables.rejects.txn(&self.marker()).await? != Some(self.sequence) {
-                    rejects.discard(&tables.rejects).await;
+                if !self.has_rejects(&tables).await? {
+                    files.rejects.clone().discard(&tables.rejects).await;
                 }
                 memory.forget(&name, &self.digest, self.sequence).await;
                 Ok(Outcome::Before(tables.rows, Some(before)))
             }
         }
+    }
+
+    /// Whether the rejects that this load committed are in the table.
+    async fn has_rejects(&self, tables: &Tables) -> Result<bool, LandingError> {
+        Ok(tables.rejects.txn(&self.marker()).await? == Some(self.sequence))
     }
 
     /// The table with the load, or the sequence under which its content is there already.
@@ -173,6 +185,11 @@ impl Load {
 }
 
 impl Tables {
+    /// The number up to which the suppression list is to be known to whoever writes them.
+    pub fn fence(&self) -> Result<u64, LandingError> {
+        Ok(self.rows.fence()?.max(self.rejects.fence()?))
+    }
+
     /// Both at their newest versions.
     pub async fn newest(&self, lake: &Lake) -> Result<Self, LandingError> {
         let open = async |table: &Table| {

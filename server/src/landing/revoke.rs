@@ -14,7 +14,7 @@ use serde_json::json;
 use super::error::LandingError;
 use super::load::Landing;
 use super::tables::SOURCE_FOLDER;
-use crate::lake::{Author, Change, Columns, LakeError, Mode, Table, Writer, commit};
+use crate::lake::{Author, Change, Columns, DataFiles, LakeError, Mode, Table, Writer, commit};
 use crate::pipeline::{Consent, REQUEST, SUBJECT_ID, stored_columns};
 
 /// How often a commit is tried again that others got in the way of.
@@ -112,7 +112,7 @@ impl Landing {
         let requests = revocations.iter().map(|one| one.request.as_str());
         let rows = among(SUBJECT_ID, subjects).and(among(REQUEST, requests));
         let mut known = BTreeSet::new();
-        self.each(table, rows, &[REQUEST], |batch| {
+        self.each(&table.files()?, rows, &[REQUEST], |batch| {
             let requests = cast(batch.column(0), &DataType::Utf8)?;
             known.extend(requests.as_string::<i32>().iter().flatten().map(str::to_owned));
             Ok(())
@@ -132,7 +132,7 @@ impl Landing {
         let Some(customers) = customers else { return Ok(newest) };
         let subjects = among(SUBJECT_ID, revocations.iter().map(|one| one.subject.as_str()));
         let rows = subjects.and(ident(&consent.date).is_not_null());
-        self.each(&customers, rows, &[SUBJECT_ID, &consent.date], |batch| {
+        self.each(&customers.files()?, rows, &[SUBJECT_ID, &consent.date], |batch| {
             let subjects = cast(batch.column(0), &DataType::Utf8)?;
             let dates = batch.column(1).as_primitive::<Int64Type>();
             for (subject, date) in subjects.as_string::<i32>().iter().zip(dates) {
@@ -146,24 +146,23 @@ impl Landing {
         Ok(newest)
     }
 
-    /// Some columns of some rows of a table, batch by batch.
-    async fn each(
+    /// Some columns of some rows of files, batch by batch.
+    pub(super) async fn each(
         &self,
-        table: &Table,
+        files: &DataFiles,
         rows: Expr,
         columns: &[&str],
         mut take: impl FnMut(&RecordBatch) -> Result<(), DataFusionError>,
     ) -> Result<(), LandingError> {
         let failed = |source: DataFusionError| LandingError::Look {
-            table: table.name().to_owned(),
+            table: files.table().to_owned(),
             source: Box::new(source),
         };
-        let files = table.files()?;
         if files.is_empty() {
             return Ok(());
         }
         let columns = columns.iter().map(|column| ident(*column)).collect::<Vec<_>>();
-        let some = self.lake.sessions().session().read_table(Arc::new(files));
+        let some = self.lake.sessions().session().read_table(Arc::new(files.clone()));
         let some = some.and_then(|all| all.filter(rows)).and_then(|some| some.select(columns));
         let mut batches = some.map_err(failed)?.execute_stream().await.map_err(failed)?;
         while let Some(batch) = batches.next().await {
@@ -173,7 +172,7 @@ impl Landing {
     }
 }
 
-fn among<'a>(column: &str, values: impl Iterator<Item = &'a str>) -> Expr {
+pub(super) fn among<'a>(column: &str, values: impl Iterator<Item = &'a str>) -> Expr {
     ident(column).in_list(values.map(lit).collect(), false)
 }
 

@@ -56,6 +56,37 @@ pub enum LedgerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The ring of the suppression list's keys cannot be read or made.
+    #[error("suppression keys {}: {source}", file.display())]
+    RingFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The lake's suppression list has entries under a key that is not here.
+    #[error(
+        "suppression keys {}: the lake at {lake} keeps erased customers out under a key that is not \
+         among them (check value {expected}). Copy the file from a server that has it; without the \
+         key, records of erased customers would come back",
+        file.display()
+    )]
+    MissingRingKey {
+        /// The file.
+        file: PathBuf,
+        /// The lake's location.
+        lake: String,
+        /// Check value of the missing key.
+        expected: String,
+    },
+    /// A list that is older than one which somebody else obeyed.
+    #[error("the suppression list ends at {found}, but a table was fenced with {expected}")]
+    ListLost {
+        /// Its last object.
+        found: u64,
+        /// The last object that there was.
+        expected: u64,
+    },
     /// The same key with another body.
     #[error("this Idempotency-Key was used with another body")]
     KeyReused,
@@ -98,8 +129,8 @@ pub enum LedgerError {
     /// The deny list cannot be read for a time.
     #[error("the lake does not answer in time")]
     Late,
-    /// Others keep changing the deny list.
-    #[error("others keep changing the deny list")]
+    /// Others keep changing a list.
+    #[error("others keep changing the list")]
     Contended,
     /// The lake cannot be read or written.
     #[error(transparent)]

@@ -5,10 +5,12 @@ mod deny;
 mod error;
 mod leases;
 mod subject_key;
+mod suppression;
 mod work;
 
 pub use deny::{Acknowledged, Denied, Deny, DenyError, DenyList, Hidden, LONGEST, Reading, Reason};
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
 pub use subject_key::SubjectKey;
+pub use suppression::{Suppressed, Suppression, SuppressionList};
 pub use work::{Asked, Asker, Attempt, Ended, Kind, LongWork, Recorded, WorkRules};

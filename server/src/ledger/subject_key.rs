@@ -77,10 +77,7 @@ impl SubjectKey {
     }
 
     fn new(key: &Key) -> Self {
-        // A key of this length is taken as it is (RFC 2104, section 2).
-        let mut padded = [0; 64];
-        padded[..KEY_BYTES].copy_from_slice(key);
-        let mac = <Hmac<Sha256> as Mac>::new(&padded.into());
+        let mac = keyed(key);
         let id = pseudonym(&mac, CHECK_MESSAGE);
         Self { mac, id }
     }
@@ -88,6 +85,15 @@ impl SubjectKey {
     /// The check value: tells keys apart and nothing about the key.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// A code under a key of its own, which is derived from this one for a purpose.
+    pub fn derived(&self, purpose: &str) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        // No e-mail begins with a NUL.
+        mac.update(b"\0stedi ");
+        mac.update(purpose.as_bytes());
+        keyed(&mac.finalize().into_bytes().into())
     }
 
     /// The pseudonym of a normalised (trimmed, lower-cased) e-mail: 32 hexadecimal digits.
@@ -100,6 +106,14 @@ impl fmt::Debug for SubjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubjectKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// A code under a key.
+pub(super) fn keyed(key: &Key) -> Hmac<Sha256> {
+    // A key of this length is taken as it is (RFC 2104, section 2).
+    let mut padded = [0; 64];
+    padded[..KEY_BYTES].copy_from_slice(key);
+    <Hmac<Sha256> as Mac>::new(&padded.into())
 }
 
 fn pseudonym(mac: &Hmac<Sha256>, message: &[u8]) -> String {

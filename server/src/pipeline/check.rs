@@ -84,6 +84,12 @@ pub(super) fn spec(spec: &Spec, files: &PipelineFiles) -> Result<(), PipelineErr
             ));
         }
         check_source(source)?;
+        // An erasure takes what names only a device up to its own moment.
+        let dated = source.measured.is_some() || !source.recorded.is_empty();
+        if spec.consent.is_some() && source.device.is_some() && !dated {
+            let reason = "names a device, but nothing says when a record is from: declare measured";
+            return Err(table_error(&source.name, reason));
+        }
     }
     let mut claiming = spec.sources.iter().filter(|source| source.claims);
     if let (Some(first), Some(second)) = (claiming.next(), claiming.next()) {
@@ -117,6 +123,7 @@ pub(super) fn sources(specs: Vec<SourceSpec>) -> Vec<Source> {
             device: source.device,
             claims: source.claims,
             recorded: source.recorded,
+            measured: source.measured,
             any_of: source.any_of,
             rules: source
                 .columns
@@ -174,7 +181,7 @@ fn check_source(source: &SourceSpec) -> Result<(), PipelineError> {
     if source.claims && (source.subject.is_none() || source.device.is_none()) {
         return Err(table_error(&source.name, "claims devices, but names no subject or no device"));
     }
-    for name in &source.recorded {
+    for name in source.recorded.iter().chain(&source.measured) {
         if kind(name)? != Kind::Epoch {
             return Err(wrong(name, "is a record's moment and must be of type epoch"));
         }

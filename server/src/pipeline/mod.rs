@@ -31,5 +31,5 @@ pub use model::{
     Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rhythm, Rule, SUBJECT_ID, Source,
 };
 pub use quality::{Check, CheckAction, CheckRule, condition};
-pub use tables::{Belongs, Declared};
+pub use tables::{Belongs, Declared, FILE, LINE, RAW};
 pub use zone::Zone;

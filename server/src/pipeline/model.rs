@@ -49,6 +49,8 @@ pub struct Source {
     pub claims: bool,
     /// Epoch columns, the first present of which is the record's moment; one is required.
     pub recorded: Vec<String>,
+    /// The epoch column that says when a reading was taken.
+    pub measured: Option<String>,
     /// Columns of which at least one is required.
     pub any_of: Vec<String>,
     /// How its fields are read, in declared order.
@@ -70,6 +72,11 @@ impl Source {
         let arrival = [LOAD_SEQUENCE, LOAD_POSITION]
             .map(|name| Column::new(name, DataType::Int64, Class::Plain));
         pseudonym.into_iter().chain(declared).chain(arrival).collect()
+    }
+
+    /// The epoch columns, the first present of which is the moment that a record is of.
+    pub fn moments(&self) -> impl Iterator<Item = &String> {
+        self.measured.iter().chain(&self.recorded)
     }
 
     /// Name of the table that keeps this source's rejected records.

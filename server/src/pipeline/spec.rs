@@ -76,6 +76,7 @@ pub(super) struct SourceSpec {
     pub claims: bool,
     #[serde(default)]
     pub recorded: Vec<String>,
+    pub measured: Option<String>,
     #[serde(default)]
     pub any_of: Vec<String>,
     #[serde(default)]

@@ -7,6 +7,13 @@ use super::consent::Consent;
 use super::model::{Derived, LOAD_SEQUENCE, Pipeline, SUBJECT_ID, Source};
 use super::zone::Zone;
 
+/// The column of a table of rejected records that says from which file or stream one came.
+pub const FILE: &str = "file";
+/// The one that says on which line it begins.
+pub const LINE: &str = "line";
+/// The one with its text.
+pub const RAW: &str = "raw";
+
 /// The columns that say whose a row of a derived table is, by the rule of which rows a promotion
 /// computes anew for somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,10 +117,10 @@ impl Source {
         vec![
             Column::new(SUBJECT_ID, DataType::Utf8, Class::Pseudonym),
             Column::new(LOAD_SEQUENCE, DataType::Int64, Class::Plain),
-            Column::new("file", DataType::Utf8, Class::Pii),
-            Column::new("line", DataType::Int64, Class::Plain),
+            Column::new(FILE, DataType::Utf8, Class::Pii),
+            Column::new(LINE, DataType::Int64, Class::Plain),
             Column::new("reason", DataType::Utf8, Class::Plain),
-            Column::new("raw", DataType::Utf8, Class::Pii),
+            Column::new(RAW, DataType::Utf8, Class::Pii),
         ]
     }
 }

@@ -88,7 +88,8 @@ def own(options, step, size, cell):
     if step == "whole":
         # The key comes first, so that the pseudonyms are the same.
         (folder / ".stedi").mkdir(parents=True)
-        shutil.copy2(size.promoted / ".stedi/subject.key", folder / ".stedi")
+        for key in ("subject.key", "suppression.keys"):
+            shutil.copy2(size.promoted / ".stedi" / key, folder / ".stedi")
         cell.add(ours.demo(options.server, folder, size.data))
         size.compare("the demo", check.tables(folder / ".stedi/lake", zones=True))
         return

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::{Step, both, both_of, kill_when_held};
 use crate::maintenance::{customer, maintained, reading};
 use crate::support::{Replayed, Running, SeaweedFs, TestLake, python, replay, sized};
+use crate::writers::share_keys;
 
 /// The tables that are looked at.
 pub const TABLES: [&str; 3] =
@@ -116,7 +117,7 @@ pub fn uploaded(lake: &TestLake, prefix: &str, s3: &SeaweedFs) -> (String, TempD
     let target = format!("lake/{prefix}");
     python("upload.py", &[lake.root().to_str().unwrap(), &target], &s3.environment());
     let state = tempfile::tempdir().unwrap();
-    std::fs::copy(lake.config.subject_key(), state.path().join("subject.key")).unwrap();
+    share_keys(&lake.config.state_dir, state.path());
     (format!("s3://{target}"), state)
 }
 

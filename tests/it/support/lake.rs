@@ -1,16 +1,18 @@
 //! A lake in a folder of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use deltalake::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use stedi_openapi::LoadResult;
 use stedi_server::app::{App, AppError};
 use stedi_server::config::{Config, LakeConfig, PipelineConfig};
-use stedi_server::lake::Author;
-use stedi_server::landing::{Content, Revocation, files_of};
+use stedi_server::lake::{Author, Needle, Needles};
+use stedi_server::landing::{Content, Erased, ErasedTable, Revocation, files_of};
+use stedi_server::ledger::{SubjectKey, Suppressed};
 use tempfile::TempDir;
 
 /// The rows of an answer as text; NULL is `NULL`.
@@ -126,6 +128,57 @@ impl TestLake {
             }
         }
         rows
+    }
+
+    /// The rows of one SELECT, sorted.
+    pub async fn sorted(&self, sql: &str) -> Rows {
+        let mut rows = self.select(sql).await;
+        rows.sort();
+        rows
+    }
+
+    /// Every derived table is its SELECT over its sources as they are now.
+    pub async fn is_derived(&self) {
+        for derived in &self.app.pipeline.derived {
+            let mut sql = derived.sql.trim().trim_end_matches(';').to_owned();
+            for (option, value) in &self.app.pipeline.options {
+                sql = sql.replace(&format!("${option}"), &format!("'{value}'"));
+            }
+            let columns: Vec<&str> = derived.columns.iter().map(|it| it.name.as_str()).collect();
+            let columns = columns.join(", ");
+            let table = &derived.name;
+            let found = self.sorted(&format!("SELECT {columns} FROM {table}")).await;
+            let anew = format!("SELECT DISTINCT {columns} FROM (\n{sql}\n) AS anew");
+            assert_eq!(found, self.sorted(&anew).await, "{table} is not its SELECT");
+        }
+    }
+
+    /// Puts customers into the suppression list and takes them out of landing: request, e-mail, the
+    /// devices that they claim, epoch milliseconds. Nothing is promoted.
+    pub async fn erase(
+        &self,
+        (request, email, until): (&str, &str, i64),
+        devices: &[&str],
+    ) -> Vec<ErasedTable> {
+        let devices: BTreeSet<String> = devices.iter().map(|&device| device.to_owned()).collect();
+        let subject = SubjectKey::open(&self.app.lake, &self.config.subject_key()).await.unwrap();
+        let erased = Suppressed {
+            request: request.to_owned(),
+            emails: BTreeSet::from([email.to_owned()]),
+            devices: devices.clone(),
+            until,
+        };
+        let number = self.app.suppression.add(&[erased]).await.unwrap();
+        let needles = Needles::new(vec![Needle::any_case("email", email)]).unwrap();
+        let erased = Erased {
+            request: request.to_owned(),
+            number,
+            subjects: BTreeSet::from([subject.subject_id(email)]),
+            devices,
+            until,
+            needles: Arc::new(needles),
+        };
+        self.app.landing.erase(&erased, &author()).await.unwrap()
     }
 
     /// Rows of a table, counted by reading them.

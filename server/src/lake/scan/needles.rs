@@ -1,6 +1,6 @@
 //! What is looked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aho_corasick::{AhoCorasick, BuildError};
 
@@ -120,6 +120,17 @@ impl Needles {
         self.needles.is_empty()
     }
 
+    /// Whether one of them is in a text, whole.
+    pub fn are_in(&self, text: &str) -> bool {
+        let mut found = BTreeSet::new();
+        self.search(text.as_bytes(), &mut found);
+        let mut parts = BTreeMap::<usize, usize>::new();
+        for part in found {
+            *parts.entry(part.needle).or_default() += 1;
+        }
+        parts.into_iter().any(|(needle, parts)| parts == self.parts(needle))
+    }
+
     /// What a report calls one.
     pub(super) fn name(&self, needle: usize) -> &str {
         self.needles.get(needle).map_or("", |needle| needle.name.as_str())
@@ -169,6 +180,24 @@ mod tests {
         assert_eq!(found(&needles, "00abc"), [(1, 0)]);
         assert_eq!(found(&needles, "1970-01-01, ANNE LEE"), [(2, 0), (2, 1)]);
         assert_eq!(found(&needles, "anne@example.com"), []);
+    }
+
+    #[test]
+    fn a_text_holds_a_needle_by_all_its_parts() {
+        let needles = Needles::new(vec![
+            Needle::any_case("email", "ada@x.c"),
+            Needle::together("person", &["Anne Lee", "1970-01-01"]),
+        ])
+        .unwrap();
+        for (text, is_in) in [
+            ("it is ADA@x.c", true),
+            ("anne lee", false),
+            ("1970-01-01 of anne lee", true),
+            ("1970-01-01", false),
+            ("", false),
+        ] {
+            assert_eq!(needles.are_in(text), is_in, "{text}");
+        }
     }
 
     #[test]

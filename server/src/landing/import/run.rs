@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use stedi_openapi::{Code, ImportFailure, ImportRun, LoadResult};
 
 use super::allowed::Allowed;
@@ -93,7 +92,7 @@ impl Files {
             if attempt.stop.is_cancelled() {
                 return Ok(Ended::Stopped);
             }
-            let seen = format!("{SEEN}/{}/{}", order.table, digest(order, file));
+            let seen = format!("{SEEN}/{}/{}", order.table, self.mark(order, file));
             let known = self.lake.read_object(&seen).await?.is_some();
             let loaded = match known {
                 true => None,
@@ -126,6 +125,13 @@ impl Files {
             true => Ended::Wholly,
             false => Ended::Failed(Code::Internal),
         })
+    }
+
+    /// A keyed hash of a file as it is now: its stamp may be a hash of its content.
+    fn mark(&self, order: &Order, file: &OutsideFile) -> String {
+        let size = file.size.to_string();
+        let parts = [&order.source, &file.name, &file.stamp, &size];
+        self.landing.marks.of("file", &parts.map(|part| part.as_bytes()))
     }
 
     /// Loads one file. Under the same name of the same import it gives the same answer again.
@@ -189,14 +195,4 @@ fn add(run: &mut ImportRun, result: &LoadResult) {
             run.revocations.push(id.clone());
         }
     }
-}
-
-/// A file as it is now.
-fn digest(order: &Order, file: &OutsideFile) -> String {
-    let mut digest = Sha256::new();
-    for part in [&order.source, &file.name, &file.stamp, &file.size.to_string()] {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part.as_bytes());
-    }
-    hex::encode(digest.finalize())
 }
