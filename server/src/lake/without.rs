@@ -56,7 +56,7 @@ impl Without {
     ///
     /// # Errors
     /// [`LakeError::Conflict`] if somebody else replaced one of the files: it is to be found out anew
-    /// which rows are where. The new files stay until they are removed as unreferenced.
+    /// which rows are where.
     pub async fn commit(
         self,
         lake: &Lake,
@@ -66,6 +66,7 @@ impl Without {
     ) -> Result<Table, LakeError> {
         let conflict = || LakeError::Conflict { table: self.table.name().to_owned() };
         let mut table = self.table.clone();
+        let before = table.txn(MARKER).await?;
         let number = Utc::now().timestamp_micros();
         for _ in 0..ATTEMPTS {
             let change = Change {
@@ -89,8 +90,13 @@ impl Without {
             let live = table.files()?;
             let live: BTreeSet<&str> = live.names().collect();
             if !self.names().is_subset(&live) || table.columns()? != self.columns {
-                return Err(conflict());
+                break;
             }
+        }
+        // The rows that go are in these files, too. Of a commit that was reported as failed the log
+        // could have it all the same; not if it has none of this kind.
+        if table.txn(MARKER).await? == before {
+            self.stay.clone().and(self.changes.clone()).discard(&table).await;
         }
         Err(conflict())
     }
@@ -134,7 +140,7 @@ impl Table {
         let (touched, gone) = found?;
         let mut without = Without {
             table: self.clone(),
-            columns: columns.clone(),
+            columns: self.columns()?,
             touched,
             stay: Written::default(),
             changes,

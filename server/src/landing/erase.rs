@@ -92,11 +92,12 @@ impl Landing {
             });
         }
         let info = json!({ "operation": "erase", "request": erased.request });
+        let fence = json!({ "operation": "fence", "request": erased.request });
         let mut before = Vec::new();
         for Part { name, .. } in &parts {
             let table = self.lake.current(SOURCE_FOLDER, name).await?;
             before.push(table.map(|table| table.version()));
-            let by = (author, &info);
+            let by = (author, &fence);
             self.lake.fence(SOURCE_FOLDER, name, erased.number, by).await?;
         }
         if let Some(consent) = &self.pipeline.consent {

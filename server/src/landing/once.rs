@@ -55,9 +55,13 @@ impl Load {
         format!("load:{}", self.digest)
     }
 
-    fn change(&self, written: Written) -> Change {
+    fn change(&self, written: Written, suppressed: u64) -> Change {
         let marker = self.marker();
-        let info = json!({ "operation": "load", "marker": marker, "load_sequence": self.sequence });
+        let mut info =
+            json!({ "operation": "load", "marker": marker, "load_sequence": self.sequence });
+        if let Some(fields) = info.as_object_mut().filter(|_| suppressed > 0) {
+            fields.insert("suppressed".to_owned(), suppressed.into());
+        }
         Change {
             mode: Mode::Append,
             columns: None,
@@ -90,7 +94,7 @@ impl Load {
         memory.note(&name, &self.digest, self.sequence).await?;
         let mut attempts = 1;
         let committed = loop {
-            match self.try_commit(lake, &tables, &files.rows, &files.rejects).await {
+            match self.try_commit(lake, &tables, files).await {
                 Err(LandingError::Lake(LakeError::Conflict { .. })) if attempts < ATTEMPTS => {
                     attempts += 1;
                     tables = tables.newest(lake).await?;
@@ -128,9 +132,9 @@ impl Load {
         &self,
         lake: &Lake,
         tables: &Tables,
-        rows: &Written,
-        rejects: &Written,
+        files: &Files,
     ) -> Result<Result<Table, i64>, LandingError> {
+        let Files { rows, rejects, tally, .. } = files;
         let marker = self.marker();
         match tables.rows.txn(&marker).await? {
             None => {}
@@ -141,9 +145,9 @@ impl Load {
         // Rejects first: the marker keeps them single when a load is repeated that was interrupted
         // between the two commits.
         if rejects.rows > 0 && tables.rejects.txn(&marker).await?.is_none() {
-            commit(lake, SOURCE_FOLDER, &tables.rejects, self.change(rejects.clone())).await?;
+            commit(lake, SOURCE_FOLDER, &tables.rejects, self.change(rejects.clone(), 0)).await?;
         }
-        let change = self.change(rows.clone());
+        let change = self.change(rows.clone(), tally.suppressed);
         Ok(Ok(commit(lake, SOURCE_FOLDER, &tables.rows, change).await?))
     }
 
