@@ -22,6 +22,7 @@ mod golden;
 mod history;
 mod hostile;
 mod house;
+mod hundred;
 mod imports;
 mod keys;
 mod kills;

@@ -16,8 +16,7 @@ sys.path.append(str(HERE.parent / "promotion"))
 import ours  # noqa: E402
 import report  # noqa: E402
 
-FOLDERS = {"customer_landing": "customer", "accelerometer_landing": "accelerometer",
-           "step_trainer_landing": "step_trainer"}
+READINGS = {"accelerometer_landing": "accelerometer", "step_trainer_landing": "step_trainer"}
 DERIVED = ("customer_trusted", "accelerometer_trusted", "customer_curated", "step_trainer_trusted",
            "machine_learning_curated")
 PARTS = 20
@@ -58,7 +57,7 @@ def parts(data):
         yield {
             table: b"".join(line for file in sorted((data / folder).iterdir())
                             for line in file.read_bytes().splitlines(True)[part::PARTS])
-            for table, folder in FOLDERS.items() if table != "customer_landing"
+            for table, folder in READINGS.items()
         }
 
 
@@ -78,7 +77,7 @@ class Lake:
             for file in sorted((data / "customer").iterdir()):
                 server.load("customer_landing", file.read_bytes())
             if layout == "clustered":
-                server.files_loaded(data, FOLDERS)
+                server.files_loaded(data, READINGS)
                 server.promote()
             else:
                 for part in parts(data):
