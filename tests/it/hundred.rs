@@ -223,7 +223,7 @@ async fn a_hundred_go_while_everything_goes_on() {
     let loads = {
         let (site, over, times) = (Arc::clone(&site), Arc::clone(&over), Arc::clone(&times));
         tokio::spawn(async move {
-            while !over.load(Ordering::SeqCst) && times.load(Ordering::SeqCst) < 40 {
+            while !over.load(Ordering::SeqCst) && times.load(Ordering::SeqCst) < sized(12, 40) {
                 let time = times.fetch_add(1, Ordering::SeqCst) + 1;
                 let (movements, steps) = readings(count, time as i64);
                 for (table, text) in

@@ -3,6 +3,7 @@
 //! start completes the rest, and nothing is lost or there twice.
 
 mod demo;
+mod ended;
 pub mod maintenance;
 mod promotions;
 mod revocations;
