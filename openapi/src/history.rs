@@ -49,7 +49,8 @@ pub struct TableVersion {
     /// The same moment (RFC 3339).
     #[schema(example = "2022-06-18T15:00:44.103Z")]
     pub time: String,
-    /// What was done: `create`, `load`, `promote`, `compact`, or `other`.
+    /// What was done: `create`, `load`, `revoke`, `promote`, `compact`, `purge`, `fence`, `erase`, or
+    /// `other`.
     #[schema(example = "promote")]
     pub operation: String,
     /// How a derived table was brought up to date.

@@ -115,7 +115,7 @@ fn remember<T>(known: &mut HashMap<String, T>, text: &str, value: T) {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let parts = |c: char| c.is_whitespace() || c.is_control() || "\"'`,;:<>()[]{}\\=|".contains(c);
     let quoted = text.split('"');
-    let parted = text.split(parts).map(|word| word.trim_end_matches('.'));
+    let parted = text.split(parts).map(|word| word.trim_matches(['.', '/', '!', '?', '*']));
     quoted
         .chain(parted)
         .map(str::trim)
@@ -255,4 +255,84 @@ fn text(columns: &[ArrayRef], at: usize) -> Result<&StringArray, DataFusionError
 
 fn wrong(at: usize) -> DataFusionError {
     DataFusionError::Internal(format!("argument {at} is of another type"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_are_what_an_identifier_could_be() {
+        for (text, word) in [
+            (r#"{"user":"ada@x.c","x":}"#, "ada@x.c"),
+            ("<reading user=ada@x.c/>", "ada@x.c"),
+            ("mail ada@x.c.", "ada@x.c"),
+            (r#"{"email":" ada lovelace, at x "}"#, "ada lovelace, at x"),
+            ("ada@x.c", "ada@x.c"),
+            ("to:<ada@x.c>;", "ada@x.c"),
+            ("a\u{0}ada@x.c\n", "ada@x.c"),
+        ] {
+            assert!(words(text).any(|found| found == word), "{text}");
+        }
+        assert!(!words("xada@x.c ada@x.cc").any(|found| found == "ada@x.c"));
+        assert_eq!(words("ab { \"c\" }").count(), 0);
+        assert_eq!(words(&"a".repeat(REMEMBERED_BYTES + 1)).count(), 0);
+    }
+
+    /// The erased: ada@x.c with d1 at 50, moe@x.c with d1 and d2 at 70.
+    fn guard() -> Guard {
+        let list = SuppressionList::of(&[("ada@x.c", &["d1"], 50), ("moe@x.c", &["d1", "d2"], 70)]);
+        Guard::new(Arc::new(list))
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_kept_out_by_whom_it_names_else_by_its_device_and_moment(
+            records in proptest::collection::vec((
+                proptest::option::of(prop_oneof![
+                    Just("ada@x.c"), Just("moe@x.c"), Just("bob@x.c"), Just("d1"), Just("Ada@x.c"),
+                ]),
+                proptest::option::of(prop_oneof![
+                    Just("d1"), Just("d2"), Just("d3"), Just("D1"), Just("ada@x.c"),
+                ]),
+                proptest::option::of(40..80_i64),
+            ), 1..40)
+        ) {
+            let mut guard = guard();
+            for (email, device, moment) in records {
+                let out = match (email, device) {
+                    (Some(email), _) => ["ada@x.c", "moe@x.c"].contains(&email),
+                    (None, Some("d1" | "d2")) => moment.is_none_or(|moment| moment <= 70),
+                    _ => false,
+                };
+                let named = Named { email, device, moment };
+                prop_assert_eq!(guard.keeps_out(named), out, "{:?}", named);
+                let nobody = Guard::new(Arc::default()).keeps_out_rejected(named, "ada@x.c d1");
+                prop_assert!(!nobody);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejected_record_is_kept_out_by_its_words_too() {
+        let named = |email, moment| Named { email, device: None, moment };
+        for (named, raw, out) in [
+            (Named::default(), "ADA@X.C", true),
+            (Named::default(), "bob@x.c", false),
+            (Named::default(), r#"{"device":"d1""#, true),
+            (Named::default(), "D1 d11", false),
+            (named(None, Some(70)), "d1x d2y d1", false),
+            (named(None, Some(70)), "device d10, d2x, d1.", false),
+            (named(Some("bob@x.c"), None), "d1 bob@x.c", false),
+            (named(Some("bob@x.c"), None), "d1 ada@x.c", true),
+        ] {
+            // Short names are not looked up: they are everywhere.
+            let long = |text: &str| text.replace("d1", "device-1").replace("d2", "device-2");
+            let list = SuppressionList::of(&[("ada@x.c", &["device-1", "device-2"], 60)]);
+            let mut guard = Guard::new(Arc::new(list));
+            assert_eq!(guard.keeps_out_rejected(named, &long(raw)), out, "{raw}");
+        }
+    }
 }

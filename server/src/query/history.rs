@@ -20,7 +20,8 @@ pub struct History {
 /// What one version changed.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// What was done: `create`, `load`, `revoke`, `promote`, `compact`, `fence`, `erase`, or `other`.
+    /// What was done: `create`, `load`, `revoke`, `promote`, `compact`, `purge`, `fence`, `erase`, or
+    /// `other`.
     pub operation: String,
     /// How a derived table was brought up to date.
     pub mode: Option<String>,

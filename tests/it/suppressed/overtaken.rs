@@ -4,8 +4,10 @@ use std::io::Read;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use stedi_server::app::App;
 use stedi_server::auth::Role;
+use stedi_server::lake::{Change, LakeError, Mode, Table, Written, commit};
 use stedi_server::landing::Content;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -111,6 +113,49 @@ async fn nothing_that_is_suppressed_is_committed_and_nothing_else_is_lost() {
     lake.promote().await;
     lake.is_derived().await;
     ada_is_gone(&lake).await;
+}
+
+/// What everything rests on: an append that began before a fence is not rebased over it, and one that
+/// began after it is committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_runs_into_a_fence() {
+    let lake = TestLake::new().await;
+    let current = async || lake.app.lake.current("landing", STEPS).await.unwrap().unwrap();
+    let append = async |table: &Table, number| {
+        let change = Change {
+            mode: Mode::Append,
+            written: Written::default(),
+            columns: None,
+            txns: vec![(format!("test {number}"), number)],
+            author: author(),
+            info: json!({ "operation": "test" }),
+        };
+        commit(&lake.app.lake, "landing", table, change).await
+    };
+    let before = current().await;
+    // Other appends are no hindrance.
+    append(&current().await, 1).await.unwrap();
+    append(&before, 2).await.unwrap();
+    let fence = async |number| {
+        let by = (&author(), &json!({ "operation": "fence" }));
+        lake.app.lake.fence("landing", STEPS, number, by).await.unwrap().unwrap()
+    };
+    assert_eq!((current().await.fence().unwrap(), fence(7).await.fence().unwrap()), (0, 7));
+    let fenced = current().await;
+    let error = append(&before, 3).await.unwrap_err();
+    assert!(matches!(error, LakeError::Conflict { .. }), "{error}");
+    assert_eq!(current().await.txn("test 3").await.unwrap(), None);
+    append(&fenced, 4).await.unwrap();
+    // A fence is never lowered, and raised once.
+    let version = current().await.version();
+    assert_eq!((fence(7).await.version(), fence(5).await.fence().unwrap()), (version, 7));
+    assert_eq!(fence(8).await.version(), version + 1);
+    assert!(append(&fenced, 5).await.is_err());
+    // A server whose list does not reach up to the fence loads nothing.
+    let reader = std::io::Cursor::new(step("d1", 1).into_bytes());
+    let content = Content { name: "t".to_owned(), reader, most: None };
+    let error = lake.app.landing.load(STEPS, content, &author(), None).await.unwrap_err();
+    assert!(error.to_string().contains("was fenced with 8"), "{error}");
 }
 
 /// A load that is not overtaken is committed beside an erasure, and many erasures beside many loads

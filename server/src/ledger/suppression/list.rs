@@ -52,8 +52,27 @@ impl SuppressionList {
         times.max()
     }
 
+    /// A list for tests: e-mails, devices and times.
+    #[cfg(test)]
+    pub(crate) fn of(erased: &[(&str, &[&str], i64)]) -> Self {
+        use std::collections::BTreeSet;
+
+        use super::entry::Suppressed;
+        let ring = Ring::of(&[[9; 32]]);
+        erased.iter().fold(Self::default(), |list, (email, devices, until)| {
+            let erased = Suppressed {
+                request: (*email).to_owned(),
+                emails: BTreeSet::from([(*email).to_owned()]),
+                devices: devices.iter().map(|device| (*device).to_owned()).collect(),
+                until: *until,
+            };
+            let entry = ring.newest().map(|key| Entry::new(&erased, key));
+            list.with(&Vec::from_iter(entry), &ring).unwrap_or_default()
+        })
+    }
+
     /// The object that a request is in.
-    pub(super) fn of(&self, request: &str) -> Option<u64> {
+    pub(super) fn request(&self, request: &str) -> Option<u64> {
         self.requests.get(request).copied()
     }
 
@@ -140,7 +159,7 @@ mod tests {
         let list = SuppressionList::default();
         assert!(list.is_empty() && !list.email("ada@x.c"));
         let list = list.with(&[ada], &ring).unwrap();
-        assert_eq!((list.number(), list.of("r"), list.of("q")), (1, Some(1), None));
+        assert_eq!((list.number(), list.request("r"), list.request("q")), (1, Some(1), None));
         assert!(list.email("ada@x.c") && !list.email("bob@x.c") && !list.email("d1"));
         assert_eq!((list.device("d1"), list.device("d2")), (Some(50), None));
         assert_eq!(list.device("ada@x.c"), None);

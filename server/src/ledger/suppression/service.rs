@@ -93,10 +93,10 @@ impl Suppression {
         let mut ring = inner.turn.lock().await;
         for _ in 0..ATTEMPTS {
             let list = inner.read(&mut ring).await?;
-            let new = suppressed.iter().filter(|new| list.of(&new.request).is_none());
+            let new = suppressed.iter().filter(|new| list.request(&new.request).is_none());
             let new: Vec<&Suppressed> = new.collect();
             if new.is_empty() {
-                let numbers = suppressed.iter().filter_map(|one| list.of(&one.request));
+                let numbers = suppressed.iter().filter_map(|one| list.request(&one.request));
                 return Ok(numbers.max().unwrap_or_default());
             }
             // An operator may have added a key meanwhile.
