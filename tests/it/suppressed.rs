@@ -8,7 +8,7 @@ use stedi_openapi::LoadResult;
 use stedi_server::app::App;
 use stedi_server::auth::Role;
 
-use crate::support::{Serving, TestLake};
+use crate::support::{Serving, TestLake, replay};
 
 /// A customer's record.
 fn customer(email: &str, device: &str, consents: bool) -> String {
@@ -119,6 +119,22 @@ async fn is_gone_and_stays_out() {
     for object in ["system/suppression/00000000000000000001.json"] {
         let text = std::fs::read_to_string(lake.root().join(object)).unwrap();
         assert!(!text.contains("ada") && !text.contains("\"d1\"") && text.contains("e1"), "{text}");
+    }
+}
+
+/// The log after an erasure, read by a program that shares no code with the server: the rows that went are
+/// the ones that the change feed says, and no others came or went.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(python_readers), ignore = "pyarrow is not installed; tests/run installs it")]
+async fn the_log_of_an_erasure_replayed() {
+    let lake = shared().await;
+    lake.erase(("e1", "ada@x.c", 50), &["d1", "d2"]).await;
+    lake.promote().await;
+    let root = lake.root();
+    let tables = [CUSTOMERS, MOVEMENTS, STEPS].map(|table| format!("landing/{table}"));
+    let names = [tables[0].as_str(), tables[1].as_str(), tables[2].as_str()];
+    for (table, found) in replay(root.to_str().unwrap(), &names, &[]) {
+        assert_eq!((found.rows, found.inserted, found.deleted), (1, 3, 2), "{table}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The objects of the log, and those that say which keys there are.
 
+use futures::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use crate::ledger::error::LedgerError;
 
 const FOLDER: &str = "system/suppression";
 const KEYS: &str = "system/suppression/keys";
+/// Objects that are read at one time when a server starts.
+const AT_ONCE: usize = 16;
 
 /// One object: some erasures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +45,19 @@ impl Log {
     /// The lake's location, for messages.
     pub fn location(&self) -> String {
         self.lake.location().to_string()
+    }
+
+    /// All objects behind this one, in their order; they are read some at a time.
+    pub async fn behind(&self, number: u64) -> Result<Vec<Record>, LedgerError> {
+        let names = self.lake.list_objects(FOLDER).await?;
+        let numbers = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok());
+        let last: u64 = numbers.max().unwrap_or_default();
+        let gone = |number| Self::unreadable(number, "it is gone");
+        let records = futures::stream::iter(
+            (number + 1..=last)
+                .map(async |number| self.read(number).await?.ok_or_else(|| gone(number))),
+        );
+        records.buffered(AT_ONCE).try_collect().await
     }
 
     /// An object; `None` if there is none.

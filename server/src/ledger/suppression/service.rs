@@ -43,14 +43,16 @@ impl Suppression {
             (None, Some(first)) => return Err(missing(&log, file, first)),
         };
         register(&log, file, &ring).await?;
-        let suppression = Self(Arc::new(Inner {
+        let all = log.behind(0).await?;
+        let mut ring = Arc::new(ring);
+        let inner = Inner {
             log,
             file: file.to_owned(),
             known: Mutex::default(),
-            turn: tokio::sync::Mutex::new(Arc::new(ring)),
-        }));
-        suppression.newest().await?;
-        Ok(suppression)
+            turn: tokio::sync::Mutex::new(Arc::clone(&ring)),
+        };
+        inner.take(&mut ring, &SuppressionList::default(), all).await?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Adds a new key to the file of a server; entries are made under it from then on. Its check value.
@@ -114,25 +116,37 @@ impl Suppression {
 impl Inner {
     /// Reads what is new in the log.
     async fn read(&self, ring: &mut Arc<Ring>) -> Result<Arc<SuppressionList>, LedgerError> {
-        let mut list = Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut next = self.log.read(list.number() + 1).await?;
-        if next.is_none() {
-            return Ok(list);
+        let list = Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        let news = Vec::from_iter(self.log.read(list.number() + 1).await?);
+        match news.is_empty() {
+            true => Ok(list),
+            false => self.take(ring, &list, news).await,
         }
-        let mut all = SuppressionList::clone(&list);
-        while let Some(Record { entries, .. }) = next {
-            let number = all.number() + 1;
-            // The key may be newer than what is known of the file.
-            if entries.iter().any(|entry| ring.key(&entry.key).is_none()) {
-                self.reread(ring)?;
+    }
+
+    /// Takes in what was read of the log, and what is behind it.
+    async fn take(
+        &self,
+        ring: &mut Arc<Ring>,
+        list: &SuppressionList,
+        mut news: Vec<Record>,
+    ) -> Result<Arc<SuppressionList>, LedgerError> {
+        let mut all = list.clone();
+        while !news.is_empty() {
+            for Record { entries, .. } in news {
+                let number = all.number() + 1;
+                // The key may be newer than what is known of the file.
+                if entries.iter().any(|entry| ring.key(&entry.key).is_none()) {
+                    self.reread(ring)?;
+                }
+                all = all.with(&entries, ring).map_err(|error| match error {
+                    NotRead::NoKey(id) => missing(&self.log, &self.file, &id),
+                    NotRead::NoHash => Log::unreadable(number, "it holds what is not a hash"),
+                })?;
             }
-            all = all.with(&entries, ring).map_err(|error| match error {
-                NotRead::NoKey(id) => missing(&self.log, &self.file, &id),
-                NotRead::NoHash => Log::unreadable(number, "it holds what is not a hash"),
-            })?;
-            next = self.log.read(number + 1).await?;
+            news = Vec::from_iter(self.log.read(all.number() + 1).await?);
         }
-        list = Arc::new(all);
+        let list = Arc::new(all);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&list);
         Ok(list)
     }
