@@ -12,7 +12,7 @@ const TOML: &str = "[consent]\ngrace_seconds = 0\nlease_seconds = 2\n[promotion]
 
 fn record(name: &str, updated: i64, shared: i64) -> String {
     format!(
-        "{{\"email\":\"{name}@stop\",\"serialNumber\":\"Q-{name}\",\"lastUpdateDate\":{updated},\"shareWithResearchAsOfDate\":{shared}}}\n"
+        "{{\"email\":\"{name}@stop\",\"serialNumber\":\"Q-{name}-serial\",\"lastUpdateDate\":{updated},\"shareWithResearchAsOfDate\":{shared}}}\n"
     )
 }
 

@@ -61,7 +61,7 @@ impl Killed<'_> {
         let token = self.serving.token(Role::Admin, "admin");
         let sql = format!(
             "SELECT (SELECT count(*) FROM customer_curated WHERE email = '{name}@kill') AS a, \
-             (SELECT count(*) FROM machine_learning_curated WHERE serialnumber = 'Q-{name}') AS b"
+             (SELECT count(*) FROM machine_learning_curated WHERE serialnumber = 'Q-{name}-serial') AS b"
         );
         let began = Instant::now();
         let answer: Value = loop {
@@ -112,18 +112,19 @@ async fn killed_at_every_step_of_a_revocation() {
     };
     let serving = start(direct.clone()).await;
     let names: Vec<String> = (0..steps().len()).map(|number| format!("c{number}")).collect();
-    // No part of a serial number may be in a file's name by chance, which is hexadecimal.
+    // No serial number may be in a file by chance: names are hexadecimal, and where compression takes a
+    // beginning from elsewhere, the byte behind it may be any.
     let (mut customers, mut readings, mut steps_of) = (String::new(), String::new(), String::new());
     for name in names.iter().map(String::as_str).chain(["kept"]) {
         customers += &format!(
-            "{{\"email\":\"{name}@kill\",\"serialNumber\":\"Q-{name}\",\"lastUpdateDate\":1,\"shareWithResearchAsOfDate\":1}}\n"
+            "{{\"email\":\"{name}@kill\",\"serialNumber\":\"Q-{name}-serial\",\"lastUpdateDate\":1,\"shareWithResearchAsOfDate\":1}}\n"
         );
         for time in 1..5 {
             readings += &format!(
                 "{{\"user\":\"{name}@kill\",\"timestamp\":{time},\"x\":1,\"y\":1,\"z\":1}}\n"
             );
             steps_of += &format!(
-                "{{\"sensorReadingTime\":{time},\"serialNumber\":\"Q-{name}\",\"distanceFromObject\":5}}\n"
+                "{{\"sensorReadingTime\":{time},\"serialNumber\":\"Q-{name}-serial\",\"distanceFromObject\":5}}\n"
             );
         }
     }
