@@ -1,4 +1,4 @@
-//! Calls of `/v1/revocations`.
+//! Calls of `/v1/revocations` and `/v1/erasures`.
 
 use reqwest::Method;
 use stedi_openapi::{RevocationInfo, RevocationList, RevocationQuery, RevocationRequest};
@@ -20,6 +20,27 @@ impl Server {
             request.header("idempotency-key", &key)
         })
         .await
+    }
+
+    /// Forgets customers (`POST /v1/erasures`), repeated like [`Server::revoke`].
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn erase(&self, request: &RevocationRequest) -> Result<RevocationInfo, ClientError> {
+        let key = Uuid::new_v4().to_string();
+        self.again(|| {
+            let request = self.request(Method::POST, &["v1", "erasures"]).json(request);
+            request.header("idempotency-key", &key)
+        })
+        .await
+    }
+
+    /// An erasure (`GET /v1/erasures/{id}`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn erasure(&self, id: &str) -> Result<RevocationInfo, ClientError> {
+        self.again(|| self.request(Method::GET, &["v1", "erasures", id])).await
     }
 
     /// A revocation (`GET /v1/revocations/{id}`).

@@ -56,6 +56,16 @@ pub enum CertificateKind {
     Erasure,
 }
 
+impl CertificateKind {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Revocation => "revocation",
+            Self::Erasure => "erasure",
+        }
+    }
+}
+
 /// A request that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ mod certificates;
 mod code;
 mod health;
 mod history;
+mod holds;
 mod imports;
 mod landing;
 mod maintenance;
@@ -26,6 +27,7 @@ pub use certificates::{
 pub use code::Code;
 pub use health::Health;
 pub use history::{HistoryQuery, TableHistory, TableVersion};
+pub use holds::{LegalHold, LegalHoldList, LegalHoldPath, LegalHoldRequest};
 pub use imports::{ImportFailure, ImportInfo, ImportPath, ImportRequest, ImportRun};
 pub use landing::{LandingPath, LoadQuery, LoadResult, Reject};
 pub use maintenance::{
@@ -38,8 +40,9 @@ pub use promotions::{
     PromotionQuery, PromotionRequest, PromotionRun, TableState,
 };
 pub use revocations::{
-    FoundObject, RevocationCause, RevocationInfo, RevocationList, RevocationOf, RevocationPath,
-    RevocationQuery, RevocationRequest, RevocationRun, RevocationState, RevocationStep,
+    ErasureList, FoundObject, RevocationCause, RevocationInfo, RevocationList, RevocationOf,
+    RevocationPath, RevocationQuery, RevocationRequest, RevocationRun, RevocationState,
+    RevocationStep,
 };
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath};

@@ -1,12 +1,13 @@
-//! `/v1/revocations`: customers withdraw their consent to research.
+//! `/v1/revocations`: customers withdraw their consent to research; and `/v1/erasures`: they are
+//! forgotten, which is the same work and more.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::certificates::{CertifiedScan, CertifiedTable};
+use crate::certificates::{CertificateKind, CertifiedScan, CertifiedTable};
 use crate::work::Work;
 
-/// Who withdraws consent: one customer, or several in `requests`.
+/// Who withdraws consent, or is to be forgotten: one customer, or several in `requests`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationRequest {
@@ -42,15 +43,17 @@ pub struct RevocationOf {
 /// A revocation.
 pub type RevocationInfo = Work<RevocationRun>;
 
-/// What a revocation says besides. `succeeded` means that the rows are deleted, that nothing of them
+/// What a revocation or an erasure says besides. `succeeded` means that the rows are deleted, that nothing of them
 /// is left behind, and that this was verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevocationRun {
+    /// Which of the two it is.
+    pub kind: CertificateKind,
     /// What asked for it.
     pub cause: RevocationCause,
     /// Why.
     pub reason: Option<String>,
-    /// Customers whose consent is withdrawn.
+    /// Customers whose consent is withdrawn, or who are forgotten.
     pub customers: u64,
     /// Since when no read returns their rows, in epoch milliseconds.
     pub acknowledged: Option<i64>,
@@ -62,6 +65,8 @@ pub struct RevocationRun {
     pub waits: Option<String>,
     /// When the rows were gone from every table, in epoch milliseconds.
     pub deleted: Option<i64>,
+    /// When nothing was left in our own records, in epoch milliseconds; of an erasure only.
+    pub redacted: Option<i64>,
     /// When nothing was left of what the tables were before, in epoch milliseconds.
     pub purged: Option<i64>,
     /// When the scan ended, in epoch milliseconds.
@@ -88,14 +93,18 @@ pub enum RevocationCause {
     Load,
 }
 
-/// The steps of a revocation, in their order.
+/// The steps of a revocation or an erasure, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RevocationStep {
     /// The rows are denied: no read returns them any more.
     Deny,
+    /// They are deleted from the landing zone; of an erasure only.
+    Erase,
     /// They are deleted from the derived tables.
     Delete,
+    /// They are taken out of our own records; of an erasure only.
+    Redact,
     /// What tables leave behind is removed for good.
     Purge,
     /// It is looked whether anything is left.
@@ -111,7 +120,9 @@ impl RevocationStep {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Deny => "deny",
+            Self::Erase => "erase",
             Self::Delete => "delete",
+            Self::Redact => "redact",
             Self::Purge => "purge",
             Self::Verify => "verify",
             Self::Certify => "certify",
@@ -139,7 +150,16 @@ pub struct RevocationList {
     pub next: Option<String>,
 }
 
-/// The path of a revocation.
+/// A page of erasures, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ErasureList {
+    /// The erasures.
+    pub erasures: Vec<Work<RevocationRun>>,
+    /// The `before` of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// The path of a revocation or an erasure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct RevocationPath {
@@ -148,7 +168,7 @@ pub struct RevocationPath {
     pub id: String,
 }
 
-/// Which revocations.
+/// Which revocations or erasures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RevocationState {
@@ -166,7 +186,7 @@ pub enum RevocationState {
     Overdue,
 }
 
-/// Which revocations.
+/// Which revocations or erasures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -176,7 +196,7 @@ pub struct RevocationQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub state: Option<RevocationState>,
-    /// Revocations of a page, 1 to 200; 20 without it.
+    /// How many of a page, 1 to 200; 20 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = 20)]
     pub limit: Option<u64>,

@@ -9,7 +9,8 @@ use stedi_openapi::LoadResult;
 use crate::auth::{Freshness, JwksSource, KeyError, Keys, LocalKey, Role, TokenRules, Verifier};
 use crate::config::{Config, ConfigError, LimitsConfig, MaintenanceConfig};
 use crate::consent::{
-    CertificateError, Certificates, ConsentRules, Looks, Revocations, Saga, SigningKey,
+    CertificateError, Certificates, ConsentRules, Holds, Looks, Revocations, Saga, Secrets,
+    SigningKey,
 };
 use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
@@ -168,6 +169,10 @@ impl App {
             promotions: promotions.clone(),
             maintenance: maintenance.clone(),
             statements: statements.clone(),
+            suppression: suppression.clone(),
+            audit: audit.clone(),
+            secrets: Secrets::new(lake.clone(), &key)?,
+            holds: Holds::new(lake.clone()),
             certificates: Certificates::new(
                 lake.clone(),
                 SigningKey::open(&config.certificate_key())?,

@@ -58,7 +58,8 @@ async fn look(server: &App) -> Vec<String> {
 
 /// All revocations that there are.
 async fn all(server: &App) -> Vec<RevocationInfo> {
-    server.revocations.list(None, 100, None).await.unwrap().revocations
+    let kind = stedi_openapi::CertificateKind::Revocation;
+    server.revocations.list(kind, None, 100, None).await.unwrap().0
 }
 
 /// Carries everything out that is open.

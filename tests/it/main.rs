@@ -15,6 +15,7 @@ mod demo;
 mod denied;
 mod edge;
 mod ended;
+mod erasures;
 mod faults;
 mod forms;
 mod fuzz_api;

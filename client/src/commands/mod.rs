@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use stedi_client::{ClientError, Server};
+use stedi_openapi::CertificateKind;
 
 /// Client of the STEDI lakehouse.
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ enum Command {
     Ready(ready::Ready),
     /// Withdraws the consent of customers, and waits until nothing is left of them in research.
     Revoke(revoke::Revoke),
+    /// Forgets customers, and waits until nothing is left of them anywhere.
+    Erase(revoke::Revoke),
     /// Lists the tables that are there for you.
     Tables(tables::Tables),
 }
@@ -88,7 +91,10 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Maintain(maintain) => maintain.run(&server, cli.format).await,
             Command::Promote(promote) => promote.run(&server, cli.format).await,
             Command::Ready(ready) => ready.run(&server).await,
-            Command::Revoke(revoke) => revoke.run(&server, cli.format).await,
+            Command::Revoke(revoke) => {
+                revoke.run(CertificateKind::Revocation, &server, cli.format).await
+            }
+            Command::Erase(erase) => erase.run(CertificateKind::Erasure, &server, cli.format).await,
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }
     });

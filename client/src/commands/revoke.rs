@@ -1,11 +1,12 @@
-//! `stedi revoke`: customers withdraw their consent to research.
+//! `stedi revoke`: customers withdraw their consent to research; `stedi erase`: they are forgotten.
 
 use std::time::Duration;
 
 use clap::Args;
 use stedi_client::{ClientError, Server};
 use stedi_openapi::{
-    CertifiedTable, RevocationInfo, RevocationOf, RevocationRequest, RevocationStep, WorkState,
+    CertificateKind, CertifiedTable, RevocationInfo, RevocationOf, RevocationRequest,
+    RevocationStep, WorkState,
 };
 
 use super::{Format, show};
@@ -13,7 +14,7 @@ use super::{Format, show};
 /// How often it is asked how far it is.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Flags of `revoke`.
+/// Flags of `revoke` and `erase`.
 #[derive(Debug, Args)]
 pub struct Revoke {
     /// E-mails of customers
@@ -31,15 +32,23 @@ pub struct Revoke {
 }
 
 impl Revoke {
-    pub async fn run(self, server: &Server, format: Format) -> Result<(), ClientError> {
+    pub async fn run(
+        self,
+        kind: CertificateKind,
+        server: &Server,
+        format: Format,
+    ) -> Result<(), ClientError> {
         let of = |email, serialnumber| RevocationOf { email, serialnumber };
         let emails = self.emails.into_iter().map(|email| of(Some(email), None));
         let devices = self.devices.into_iter().map(|device| of(None, Some(device)));
         let requests = emails.chain(devices).collect();
         let request =
             RevocationRequest { requests, reason: self.reason, ..RevocationRequest::default() };
-        let mut revocation = server.revoke(&request).await?;
-        eprintln!("revocation {}", revocation.id);
+        let mut revocation = match kind {
+            CertificateKind::Revocation => server.revoke(&request).await?,
+            CertificateKind::Erasure => server.erase(&request).await?,
+        };
+        eprintln!("{} {}", kind.name(), revocation.id);
         let mut said = None;
         while !revocation.state.is_final() {
             if said != Some(revocation.what.step) {
@@ -50,7 +59,10 @@ impl Revoke {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            revocation = server.revocation(&revocation.id).await?;
+            revocation = match kind {
+                CertificateKind::Revocation => server.revocation(&revocation.id).await?,
+                CertificateKind::Erasure => server.erasure(&revocation.id).await?,
+            };
         }
         let header =
             ["table", "rows before", "rows after", "version", "history from", "files", "commits"];
@@ -67,7 +79,7 @@ impl Revoke {
             WorkState::Succeeded => Ok(()),
             state if self.no_wait && !state.is_final() => Ok(()),
             state => {
-                let what = format!("revocation {}", revocation.id);
+                let what = format!("{} {}", kind.name(), revocation.id);
                 Err(ClientError::Ended { what, state: state.name() })
             }
         }
@@ -79,6 +91,8 @@ fn line(revocation: &RevocationInfo) -> String {
     let waits = revocation.what.waits.as_deref().unwrap_or_default();
     match revocation.what.step {
         RevocationStep::Deny => "the rows are being denied".to_owned(),
+        RevocationStep::Erase => "no read returns the rows; landing is emptied now".to_owned(),
+        RevocationStep::Redact => "our own records are emptied now".to_owned(),
         RevocationStep::Delete => "no read returns the rows; they are deleted now".to_owned(),
         RevocationStep::Purge => format!("they are purged now {waits}").trim_end().to_owned(),
         RevocationStep::Verify => "it is looked whether anything is left".to_owned(),

@@ -1,9 +1,9 @@
-//! `/v1/revocations/{id}/certificate` and the key that certificates are signed with.
+//! `/v1/revocations/{id}/certificate`, `/v1/erasures/{id}/certificate`, and the key that certificates are signed with.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use stedi_openapi::{Certificate, RevocationPath};
+use stedi_openapi::{Certificate, CertificateKind, RevocationPath};
 
 use super::authenticated::Authenticated;
 use super::error::ApiError;
@@ -27,7 +27,35 @@ pub(super) async fn of_revocation(
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
-    let bytes = state.app.revocations.certificate(&path.id).await?;
+    certificate(&state, CertificateKind::Revocation, &path.id).await
+}
+
+/// The certificate of an erasure
+///
+/// Byte for byte as it was signed. `stedi certificate verify` checks it and asks no server.
+#[utoipa::path(
+    get,
+    path = "/v1/erasures/{id}/certificate",
+    operation_id = "erasure_certificate",
+    tag = "consent",
+    params(RevocationPath),
+    responses((status = OK, description = "The certificate.", body = Certificate)),
+)]
+pub(super) async fn of_erasure(
+    State(state): State<ApiState>,
+    Authenticated(principal): Authenticated,
+    PathOf(path): PathOf<RevocationPath>,
+) -> Result<Response, ApiError> {
+    principal.require(&[])?;
+    certificate(&state, CertificateKind::Erasure, &path.id).await
+}
+
+async fn certificate(
+    state: &ApiState,
+    kind: CertificateKind,
+    id: &str,
+) -> Result<Response, ApiError> {
+    let bytes = state.app.revocations.certificate(kind, id).await?;
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 

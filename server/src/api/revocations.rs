@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use stedi_openapi::{
-    RevocationInfo, RevocationList, RevocationOf, RevocationPath, RevocationQuery,
+    CertificateKind, RevocationInfo, RevocationList, RevocationOf, RevocationPath, RevocationQuery,
     RevocationRequest, RevocationRun, Work, WorkEvent,
 };
 
@@ -58,6 +58,19 @@ pub(super) async fn ask(
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
     let revocations = &state.app.revocations;
+    let (customers, reason) = customers(request)?;
+    let asker = Asker::new(&principal, origin.request_id.clone());
+    let key = idempotency::key(&headers)?;
+    let draft = origin.draft(Action::Consent, "POST /v1/revocations", &principal);
+    state.app.audit.record(draft, End::ok()).await?;
+    let revocation = revocations.ask(asker, &customers, reason, key).await?;
+    work::begun(revocations.work(), &headers, "/v1/revocations", revocation).await
+}
+
+/// The customers of a request, and its reason.
+pub(super) fn customers(
+    request: RevocationRequest,
+) -> Result<(Vec<Who>, Option<String>), ApiError> {
     let RevocationRequest { email, serialnumber, reason, mut requests } = request;
     match (requests.is_empty(), email.is_none() && serialnumber.is_none()) {
         (true, _) => requests.push(RevocationOf { email, serialnumber }),
@@ -69,12 +82,7 @@ pub(super) async fn ask(
     }
     let customers: Result<Vec<Who>, ConsentError> =
         requests.into_iter().map(|one| Who::of(one.email, one.serialnumber)).collect();
-    let asker = Asker::new(&principal, origin.request_id.clone());
-    let key = idempotency::key(&headers)?;
-    let draft = origin.draft(Action::Consent, "POST /v1/revocations", &principal);
-    state.app.audit.record(draft, End::ok()).await?;
-    let revocation = revocations.ask(asker, &customers?, reason, key).await?;
-    work::begun(revocations.work(), &headers, "/v1/revocations", revocation).await
+    Ok((customers?, reason))
 }
 
 /// Revocations
@@ -96,7 +104,9 @@ pub(super) async fn list(
     principal.require(&[])?;
     let limit = work::limit(query.limit)?;
     let before = query.before.as_deref();
-    Ok(Json(state.app.revocations.list(query.state, limit, before).await?))
+    let (kind, state_of) = (CertificateKind::Revocation, query.state);
+    let (revocations, next) = state.app.revocations.list(kind, state_of, limit, before).await?;
+    Ok(Json(RevocationList { revocations, next }))
 }
 
 /// One revocation
@@ -114,7 +124,7 @@ pub(super) async fn one(
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Json<RevocationInfo>, ApiError> {
     principal.require(&[])?;
-    Ok(Json(state.app.revocations.work().get(&path.id).await?))
+    Ok(Json(state.app.revocations.get(CertificateKind::Revocation, &path.id).await?))
 }
 
 /// Progress of a revocation
@@ -139,8 +149,9 @@ pub(super) async fn events(
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
     principal.require(&[])?;
-    let revocations = state.app.revocations.work();
-    Ok(work::follow(revocations, revocations.get(&path.id).await?))
+    let revocations = &state.app.revocations;
+    let revocation = revocations.get(CertificateKind::Revocation, &path.id).await?;
+    Ok(work::follow(revocations.work(), revocation))
 }
 
 /// Cancel a revocation
@@ -161,8 +172,9 @@ pub(super) async fn cancel(
     origin: Origin,
 ) -> Result<Json<RevocationInfo>, ApiError> {
     principal.require(&[])?;
-    let revocations = state.app.revocations.work();
-    let revocation = revocations.get(&path.id).await?;
+    let revocations = &state.app.revocations;
+    let revocation = revocations.get(CertificateKind::Revocation, &path.id).await?;
     let by = (origin, &principal);
-    work::cancel(&state, revocations, &revocation.id, by, "/v1/revocations/{id}/cancel").await
+    work::cancel(&state, revocations.work(), &revocation.id, by, "/v1/revocations/{id}/cancel")
+        .await
 }

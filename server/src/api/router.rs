@@ -21,8 +21,9 @@ use super::routes::Routes;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
-    audit, certificates, denied, docs, document, health, history, imports, landing, limits,
-    maintenance, metrics, promotions, query_code, revocations, sql, statements, tables,
+    audit, certificates, denied, docs, document, erasures, health, history, holds, imports,
+    landing, limits, maintenance, metrics, promotions, query_code, revocations, sql, statements,
+    tables,
 };
 use crate::edge::OwnLimits;
 
@@ -34,6 +35,8 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/maintenance", body: false, time: true },
     OwnLimits { route: "/v1/revocations", body: false, time: true },
     OwnLimits { route: "/v1/revocations/{id}/events", body: false, time: true },
+    OwnLimits { route: "/v1/erasures", body: false, time: true },
+    OwnLimits { route: "/v1/erasures/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/promotions", body: false, time: true },
     OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/landing/{table}/imports", body: false, time: true },
@@ -67,16 +70,39 @@ const IMPORT: [Code; 5] = [
 const CANCEL_IMPORT: [Code; 2] = [Code::ImportNotFound, Code::AuditUnavailable];
 const CANCEL_STATEMENT: [Code; 2] = [Code::StatementNotFound, Code::AuditUnavailable];
 /// What a revocation can answer besides.
-const REVOKE: [Code; 6] = [
+const REVOKE: [Code; 7] = [
     Code::NotFound,
     Code::CustomerNotFound,
     Code::DeviceShared,
+    Code::ErasureOpen,
     Code::UnsupportedMediaType,
     Code::KeyReused,
     Code::Busy,
 ];
 const CANCEL_REVOCATION: [Code; 3] =
     [Code::RevocationNotFound, Code::NotCancelled, Code::AuditUnavailable];
+/// What an erasure can answer besides.
+const ERASE: [Code; 8] = [
+    Code::NotFound,
+    Code::CustomerNotFound,
+    Code::DeviceShared,
+    Code::LegalHold,
+    Code::ErasureOpen,
+    Code::UnsupportedMediaType,
+    Code::KeyReused,
+    Code::Busy,
+];
+const CANCEL_ERASURE: [Code; 3] =
+    [Code::ErasureNotFound, Code::NotCancelled, Code::AuditUnavailable];
+const ERASURE_CERTIFICATE: [Code; 2] = [Code::ErasureNotFound, Code::CertificateNotFound];
+/// What a legal hold can answer besides.
+const HOLD: [Code; 4] = [
+    Code::CustomerNotFound,
+    Code::DeviceShared,
+    Code::UnsupportedMediaType,
+    Code::AuditUnavailable,
+];
+const END_HOLD: [Code; 2] = [Code::LegalHoldNotFound, Code::AuditUnavailable];
 const CERTIFICATE: [Code; 2] = [Code::RevocationNotFound, Code::CertificateNotFound];
 const CANCEL_PROMOTION: [Code; 2] = [Code::PromotionNotFound, Code::AuditUnavailable];
 
@@ -115,6 +141,13 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(revocations::events), &[Code::RevocationNotFound])
         .signed_in(&[], routes!(revocations::cancel), &CANCEL_REVOCATION)
         .signed_in(&[], routes!(certificates::of_revocation), &CERTIFICATE)
+        .signed_in(&[], routes!(erasures::ask, erasures::list), &ERASE)
+        .signed_in(&[], routes!(erasures::one), &[Code::ErasureNotFound])
+        .signed_in(&[], routes!(erasures::events), &[Code::ErasureNotFound])
+        .signed_in(&[], routes!(erasures::cancel), &CANCEL_ERASURE)
+        .signed_in(&[], routes!(certificates::of_erasure), &ERASURE_CERTIFICATE)
+        .signed_in(&[], routes!(holds::place, holds::list), &HOLD)
+        .signed_in(&[], routes!(holds::end), &END_HOLD)
         .signed_in(&[], routes!(certificates::key), &[])
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])

@@ -1,4 +1,4 @@
-//! Step five: it is proved.
+//! The last step: it is proved.
 
 use stedi_openapi::{
     CertificateKind, CertifiedExclusion, CertifiedRequest, CertifiedTimes, RevocationStep,
@@ -17,20 +17,29 @@ impl Saga {
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
     ) -> Result<bool, ConsentError> {
-        let excluded = self.excluded(attempt).await;
+        let kept = self.kept(attempt).await;
         for part in parts {
             if attempt.stop.is_cancelled() {
                 return Ok(false);
             }
             let (id, run) = (&part.run.id, &part.run.what);
             let acknowledged = run.acknowledged.unwrap_or_default();
-            let requests = part.asked.order.subjects.iter().map(|subject| CertifiedRequest {
+            let requests = part.secret.subjects.iter().map(|subject| CertifiedRequest {
                 id: id.clone(),
                 subject: self.certificates.key().reference(subject),
                 requested: part.asked.created,
                 acknowledged,
             });
-            let mut excluded = excluded.clone();
+            let mut excluded = vec![match part.run.what.kind {
+                CertificateKind::Revocation => {
+                    not("the landing zone", "a revocation leaves what was received")
+                }
+                CertificateKind::Erasure => not(
+                    "keyed hashes in the suppression list",
+                    "they keep records out that arrive again",
+                ),
+            }];
+            excluded.extend(kept.clone());
             if run.shared > 0 {
                 excluded.push(CertifiedExclusion {
                     what: format!("{} identifiers", run.shared),
@@ -40,7 +49,7 @@ impl Saga {
             }
             let draft = CertificateDraft {
                 work: id.clone(),
-                kind: CertificateKind::Revocation,
+                kind: run.kind,
                 requests: requests.collect(),
                 times: CertifiedTimes {
                     deleted: run.deleted.unwrap_or_default(),
@@ -61,14 +70,9 @@ impl Saga {
         Ok(true)
     }
 
-    /// What a certificate does not cover.
-    async fn excluded(&self, attempt: &Attempt<'_, Self>) -> Vec<CertifiedExclusion> {
-        let not = |what: &str, why: &str| CertifiedExclusion {
-            what: what.to_owned(),
-            why: why.to_owned(),
-            until: None,
-        };
-        let mut excluded = vec![not("the landing zone", "a revocation leaves what was received")];
+    /// What the store keeps that a certificate does not cover.
+    async fn kept(&self, attempt: &Attempt<'_, Self>) -> Vec<CertifiedExclusion> {
+        let mut excluded = Vec::new();
         let watch = Watch::new(attempt.stop.child_token());
         let now = chrono::Utc::now().timestamp_millis();
         let bucket = "old versions of objects, and unfinished uploads";
@@ -85,4 +89,8 @@ impl Saga {
         }
         excluded
     }
+}
+
+fn not(what: &str, why: &str) -> CertifiedExclusion {
+    CertifiedExclusion { what: what.to_owned(), why: why.to_owned(), until: None }
 }

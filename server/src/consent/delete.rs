@@ -1,4 +1,4 @@
-//! Step two: a promotion takes the rows out of the derived tables.
+//! Step two, of an erasure three: a promotion takes the rows out of the derived tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,9 +56,25 @@ impl Saga {
         }
         // Who left by these promotions, and of whom nobody knows yet, did not ask for this one.
         self.look_on(attempt).await?;
-        let mut after = Vec::new();
-        for table in parts.first().map(|part| part.run.what.tables.clone()).unwrap_or_default() {
-            after.push(self.after(table).await?);
+        let mut after: Vec<CertifiedTable> = Vec::new();
+        for part in parts.iter_mut() {
+            if !part.erases() {
+                let zone = |table: &CertifiedTable| self.zone(&table.table);
+                part.run.what.tables.retain(|table| zone(table) != Some(Zone::Landing));
+            }
+            for table in &mut part.run.what.tables {
+                // Most have the same before.
+                let same = |known: &&CertifiedTable| {
+                    known.table == table.table && known.version_before == table.version_before
+                };
+                match after.iter().find(same) {
+                    Some(known) => known.clone_into(table),
+                    None => {
+                        *table = self.after(table.clone()).await?;
+                        after.push(table.clone());
+                    }
+                }
+            }
         }
         let requests: BTreeSet<String> = parts.iter().map(|part| part.run.id.clone()).collect();
         let versions: BTreeMap<String, u64> =
@@ -67,44 +83,60 @@ impl Saga {
         self.statements.drop_denied().await?;
         let now = Utc::now().timestamp_millis();
         for part in parts {
-            part.run.what.tables.clone_from(&after);
             part.run.what.deleted = Some(now);
-            part.run.what.step = RevocationStep::Purge;
+            part.run.what.step = match part.erases() {
+                true => RevocationStep::Redact,
+                false => RevocationStep::Purge,
+            };
         }
         Ok(true)
     }
 
-    /// Notes what the tables are before anything is deleted, once.
-    async fn before(
+    /// Notes what the tables are before anything is deleted, once: derived ones, and where somebody is
+    /// erased those of the landing zone.
+    pub(super) async fn before(
         &self,
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
     ) -> Result<(), ConsentError> {
-        let known = attempt.run().what.tables.clone();
-        let mut tables = known;
-        if tables.is_empty() {
-            for derived in &self.pipeline.derived {
-                let current = self.lake.current(derived.zone.name(), &derived.name).await?;
-                let Some(current) = current else { continue };
-                tables.push(CertifiedTable {
-                    table: derived.name.clone(),
-                    version_before: current.version(),
-                    rows_before: current.files()?.rows(),
-                    ..CertifiedTable::default()
-                });
+        let erases = parts.iter().any(Part::erases);
+        let mut tables = attempt.run().what.tables.clone();
+        let known = tables.len();
+        for declared in self.pipeline.tables() {
+            let wanted = erases || declared.zone != Zone::Landing;
+            if !wanted || tables.iter().any(|table| table.table == declared.name) {
+                continue;
             }
+            let current = self.lake.current(declared.zone.name(), &declared.name).await?;
+            let Some(current) = current else { continue };
+            tables.push(CertifiedTable {
+                table: declared.name,
+                version_before: current.version(),
+                rows_before: current.files()?.rows(),
+                ..CertifiedTable::default()
+            });
+        }
+        if tables.len() > known {
             attempt.run().what.tables.clone_from(&tables);
             attempt.told().await?;
         }
         for part in parts {
-            part.run.what.tables.clone_from(&tables);
+            if part.run.what.tables.is_empty() {
+                part.run.what.tables.clone_from(&tables);
+            }
         }
         Ok(())
     }
 
+    /// The zone of a table of the pipeline, those of rejected records included.
+    fn zone(&self, name: &str) -> Option<Zone> {
+        let mut tables = self.pipeline.tables().into_iter();
+        tables.find(|table| table.name == name).map(|table| table.zone)
+    }
+
     /// The same table once everything is deleted.
     async fn after(&self, table: CertifiedTable) -> Result<CertifiedTable, ConsentError> {
-        let Some(zone) = self.pipeline.zone(&table.table).map(Zone::name) else { return Ok(table) };
+        let Some(zone) = self.zone(&table.table).map(Zone::name) else { return Ok(table) };
         let Some(current) = self.lake.current(zone, &table.table).await? else { return Ok(table) };
         let before = self.lake.past(zone, &current, table.version_before).await?;
         let now = current.files()?;

@@ -56,14 +56,39 @@ pub enum ConsentError {
     /// The request names nobody, or somebody twice over.
     #[error("a request names one e-mail or one serial number, or several requests, each with one")]
     Malformed,
+    /// A legal hold without a reason.
+    #[error("a legal hold needs a reason")]
+    NoReason,
     /// The reason names the customer.
     #[error("the reason names the customer; it is kept where nothing may name them")]
     ReasonNames,
     /// There are no records of a customer.
     #[error("request {0}: there is no such customer")]
     UnknownCustomer(usize),
+    /// A customer is held for a legal reason.
+    #[error("request {number}: a legal hold is on this customer: {reason}")]
+    Held {
+        /// The request; the first is 0.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A customer is being erased.
+    #[error("request {number}: erasure {id} of this customer is open")]
+    ErasureOpen {
+        /// The request; the first is 0.
+        number: usize,
+        /// The erasure.
+        id: String,
+    },
+    /// There is no such hold.
+    #[error("there is no legal hold {0}")]
+    NoHold(String),
+    /// What an order is about is not there, though it has not ended.
+    #[error("whom {0} is about cannot be found out")]
+    NoSecret(String),
     /// Nothing is proved yet.
-    #[error("there is no certificate of revocation {0} yet")]
+    #[error("there is no certificate of {0} yet")]
     NoCertificate(String),
     /// Several customers claim a device.
     #[error("request {0}: several customers claim this device; name one by e-mail")]
@@ -110,8 +135,11 @@ impl ConsentError {
     pub fn code(&self) -> Code {
         match self {
             Self::NoRevocations => Code::NotFound,
-            Self::Malformed | Self::ReasonNames => Code::Malformed,
+            Self::Malformed | Self::NoReason | Self::ReasonNames => Code::Malformed,
             Self::UnknownCustomer(_) => Code::CustomerNotFound,
+            Self::Held { .. } => Code::LegalHold,
+            Self::ErasureOpen { .. } => Code::ErasureOpen,
+            Self::NoHold(_) => Code::LegalHoldNotFound,
             Self::NoCertificate(_) => Code::CertificateNotFound,
             Self::Shared(_) => Code::DeviceShared,
             Self::Ledger(error) => error.code(),
@@ -120,6 +148,7 @@ impl ConsentError {
             Self::Promotion(error) => error.code(),
             Self::Maintenance(error) => error.code(),
             Self::Look { .. }
+            | Self::NoSecret(_)
             | Self::Needle(_)
             | Self::Certificate(_)
             | Self::Statement(_)

@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use stedi_openapi::RevocationCause;
+use stedi_openapi::{CertificateKind, RevocationCause};
 use uuid::Uuid;
 
 use super::error::ConsentError;
+use super::needles::Identifiers;
 use super::saga::{Order, Saga, acknowledge};
+use super::secrets::Secret;
 use crate::lake::Lake;
 use crate::ledger::{Asker, Attempt, LedgerError};
 use crate::promotion::{Ended, Looked};
@@ -150,7 +152,8 @@ impl Saga {
             if let Some(opens) = waits.filter(|opens| Some(opens.id.as_str()) != opened) {
                 return Ok(Some(opens.clone()));
             }
-            let ended = self.promotion.ended(consent, &last.looked).await?;
+            let mut ended = self.promotion.ended(consent, &last.looked).await?;
+            self.by_records(&mut ended).await?;
             let next = last.next(ended, &Uuid::now_v7().simple().to_string());
             if last.is_enough(&next) {
                 return Ok(None);
@@ -162,14 +165,31 @@ impl Saga {
         Err(LedgerError::Contended.into())
     }
 
-    /// The order of a revocation that a look opens.
-    pub(super) fn order(&self, opens: &Opens) -> Order {
-        Order {
-            subjects: opens.subjects.iter().cloned().collect(),
-            cause: RevocationCause::Load,
-            reason: None,
-            within: i64::try_from(self.rules.within.as_millis()).unwrap_or(i64::MAX),
+    /// The order of a revocation that a look opens. Whom it is about is kept before.
+    pub(super) async fn opened(&self, opens: &Opens) -> Result<Order, ConsentError> {
+        let secret = Secret::new(opens.subjects.clone(), Identifiers::new());
+        self.secrets.put((CertificateKind::Revocation, &opens.id), &secret).await?;
+        Ok(self.order(&secret, CertificateKind::Revocation, RevocationCause::Load))
+    }
+
+    /// Without those who did not withdraw by a record: who was erased has none any more, and who is
+    /// being erased needs no revocation.
+    async fn by_records(&self, ended: &mut Ended) -> Result<(), ConsentError> {
+        let lefts = || ended.left.iter().chain([&ended.leaving]);
+        let all: BTreeSet<String> = lefts().flat_map(|left| left.withdrew.clone()).collect();
+        if all.is_empty() {
+            return Ok(());
         }
+        let mut known = self.promotion.known(&all).await?;
+        for id in self.secrets.erasures().await? {
+            let secret = self.secrets.get((CertificateKind::Erasure, &id)).await?;
+            let erased = secret.unwrap_or_default().subjects;
+            known.retain(|subject| !erased.contains(subject));
+        }
+        for left in ended.left.iter_mut().chain([&mut ended.leaving]) {
+            left.withdrew.retain(|subject| known.contains(subject));
+        }
+        Ok(())
     }
 
     /// Looks in the course of a revocation, so that nobody's end is among what it purges; what is found
@@ -177,12 +197,14 @@ impl Saga {
     pub(super) async fn look_on(&self, attempt: &Attempt<'_, Self>) -> Result<(), ConsentError> {
         let mut opened = None::<String>;
         while let Some(opens) = self.look(opened.as_deref()).await? {
-            let also = attempt.also(&opens.id, Asker::service(), self.order(&opens)).await?;
+            let also =
+                attempt.also(&opens.id, Asker::service(), self.opened(&opens).await?).await?;
             if let Some((asked, mut run)) = also
                 && run.what.acknowledged.is_none()
                 && !run.state.is_final()
             {
-                let at = self.deny(&opens.id, &asked).await?;
+                let secret = Secret::new(opens.subjects.clone(), Identifiers::new());
+                let at = self.deny(&opens.id, &asked, &secret).await?;
                 acknowledge(&mut run.what, at);
                 attempt.tell(&run).await?;
             }

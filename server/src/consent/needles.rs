@@ -11,6 +11,7 @@ use deltalake::arrow::datatypes::DataType;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::logical_expr::{Expr, ident, lit};
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::error::ConsentError;
 use crate::lake::{DataFiles, Lake, Needle, NeedleError};
@@ -20,37 +21,61 @@ use crate::pipeline::{Class, Pipeline, SUBJECT_ID, Source, Zone};
 const SHORTEST: usize = 3;
 
 /// An identifier.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Identifier {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Identifier {
     Email(String),
     Device(String),
+    /// The pseudonym.
+    Subject(String),
     /// Columns and values of one record.
-    Together([(usize, String); 2]),
+    Together([(String, String); 2]),
 }
+
+/// Identifiers, and the pseudonyms that each is of.
+pub(super) type Identifiers = BTreeMap<Identifier, BTreeSet<String>>;
 
 /// What is to be looked for.
 #[derive(Debug, Default)]
-pub(super) struct Identifiers {
+pub(super) struct LookedFor {
     pub needles: Vec<Needle>,
     /// The pseudonyms that each is of.
     pub of: Vec<BTreeSet<String>>,
-    /// How many are not looked for, as somebody else has the same, or one that holds it: the bytes of
-    /// the one cannot be told from those of the other.
-    pub shared: u64,
 }
 
 impl Identifier {
     /// What is looked for, in lower case.
-    fn texts(&self) -> impl Iterator<Item = String> + '_ {
+    pub fn texts(&self) -> impl Iterator<Item = String> + '_ {
         let (one, other) = match self {
-            Self::Email(text) | Self::Device(text) => (text, None),
+            Self::Email(text) | Self::Device(text) | Self::Subject(text) => (text, None),
             Self::Together([(_, one), (_, other)]) => (one, Some(other)),
         };
         [Some(one), other].into_iter().flatten().map(|text| text.to_lowercase())
     }
+
+    fn needle(&self) -> Needle {
+        match self {
+            Self::Email(text) => Needle::any_case("email", text),
+            Self::Device(text) => Needle::exact("serialnumber", text),
+            Self::Subject(text) => Needle::exact("subject_id", text),
+            Self::Together([one, other]) => {
+                let name = format!("{} with {}", one.0, other.0);
+                Needle::together(&name, &[&one.1, &other.1])
+            }
+        }
+    }
 }
 
-impl Identifiers {
+impl LookedFor {
+    /// What these are looked for by.
+    pub fn of(identifiers: Identifiers) -> Self {
+        let mut all = Self::default();
+        for (identifier, of) in identifiers {
+            all.needles.push(identifier.needle());
+            all.of.push(of);
+        }
+        all
+    }
+
     /// How many there are of each kind.
     pub fn kinds(&self) -> BTreeMap<String, u64> {
         let mut kinds = BTreeMap::new();
@@ -61,44 +86,52 @@ impl Identifiers {
     }
 }
 
-/// The identifiers of customers, without those that somebody else has too, alone or as a part of theirs.
+/// The identifiers that customers' own records have.
 pub(super) async fn identifiers(
     lake: &Lake,
     pipeline: &Pipeline,
     subjects: &BTreeSet<String>,
 ) -> Result<Identifiers, ConsentError> {
-    let source = pipeline.consent.as_ref().and_then(|it| pipeline.source(&it.customers));
-    let Some(source) = source else { return Ok(Identifiers::default()) };
-    let table = lake.current(Zone::Landing.name(), &source.name).await?;
-    let Some(table) = table else { return Ok(Identifiers::default()) };
-    let columns = Columns::of(source);
-    let files = table.files()?;
-    let theirs = ident(SUBJECT_ID)
-        .in_list(subjects.iter().map(|subject| lit(subject.as_str())).collect(), false);
-    let mut found = BTreeMap::<Identifier, BTreeSet<String>>::new();
-    columns
-        .each(lake, &files, theirs.clone(), |subject, identifier| {
+    let mut found = Identifiers::new();
+    let Some((source, files)) = customers(lake, pipeline).await? else { return Ok(found) };
+    Columns::of(source)
+        .each(lake, &files, theirs(subjects), |subject, identifier| {
             found.entry(identifier).or_default().insert(subject.to_owned());
         })
         .await?;
-    let others = ident(SUBJECT_ID).is_null().or(!theirs);
-    let found: Vec<(Identifier, BTreeSet<String>)> = found.into_iter().collect();
-    let mut shared = Shared::new(found.iter().map(|(identifier, _)| identifier))?;
+    Ok(found)
+}
+
+/// Identifiers without those that somebody else has too, alone or as a part of theirs: the bytes of the
+/// one cannot be told from those of the other.
+pub(super) async fn unshared(
+    lake: &Lake,
+    pipeline: &Pipeline,
+    subjects: &BTreeSet<String>,
+    found: Identifiers,
+) -> Result<Identifiers, ConsentError> {
+    let Some((source, files)) = customers(lake, pipeline).await? else { return Ok(found) };
+    let others = ident(SUBJECT_ID).is_null().or(!theirs(subjects));
+    let mut shared = Shared::new(found.keys())?;
+    let columns = Columns::of(source);
     columns.rows(lake, &files, others, |_, values| shared.take(values.iter().flatten())).await?;
-    let mut identifiers = Identifiers { shared: shared.count(), ..Identifiers::default() };
     let found = found.into_iter().zip(shared.of).filter(|(_, shared)| !shared);
-    for ((identifier, of), _) in found {
-        identifiers.needles.push(match &identifier {
-            Identifier::Email(text) => Needle::any_case("email", text),
-            Identifier::Device(text) => Needle::exact("serialnumber", text),
-            Identifier::Together([one, other]) => {
-                let name = format!("{} with {}", columns.names[one.0], columns.names[other.0]);
-                Needle::together(&name, &[&one.1, &other.1])
-            }
-        });
-        identifiers.of.push(of);
-    }
-    Ok(identifiers)
+    Ok(found.map(|(identifier, _)| identifier).collect())
+}
+
+/// The source whose records say who consents, and what it has now.
+async fn customers<'a>(
+    lake: &Lake,
+    pipeline: &'a Pipeline,
+) -> Result<Option<(&'a Source, DataFiles)>, ConsentError> {
+    let source = pipeline.consent.as_ref().and_then(|it| pipeline.source(&it.customers));
+    let Some(source) = source else { return Ok(None) };
+    let table = lake.current(Zone::Landing.name(), &source.name).await?;
+    Ok(table.map(|table| table.files()).transpose()?.map(|files| (source, files)))
+}
+
+pub(super) fn theirs(subjects: &BTreeSet<String>) -> Expr {
+    ident(SUBJECT_ID).in_list(subjects.iter().map(|subject| lit(subject.as_str())).collect(), false)
 }
 
 /// Which identifiers others have too.
@@ -154,10 +187,6 @@ impl Shared {
             }
         }
     }
-
-    fn count(&self) -> u64 {
-        self.of.iter().filter(|shared| **shared).count() as u64
-    }
 }
 
 /// The columns of a record that name somebody.
@@ -200,8 +229,11 @@ impl Columns {
             }
             let others = (1..self.names.len())
                 .filter(|column| Some(*column) != self.email && Some(*column) != self.device);
-            let others: Vec<(usize, String)> =
-                others.filter_map(|column| Some((column, value(column)?.to_lowercase()))).collect();
+            let others: Vec<(String, String)> = others
+                .filter_map(|column| {
+                    Some((self.names.get(column)?.clone(), value(column)?.to_lowercase()))
+                })
+                .collect();
             for (at, one) in others.iter().enumerate() {
                 for other in others.iter().skip(at + 1) {
                     take(subject, Identifier::Together([one.clone(), other.clone()]));
@@ -266,7 +298,8 @@ mod tests {
     }
 
     fn together(one: &str, other: &str) -> Identifier {
-        Identifier::Together([(1, one.to_owned()), (2, other.to_owned())])
+        let part = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        Identifier::Together([part("name", one), part("birthday", other)])
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Step three: what the tables leave behind is removed for good.
+//! Step three, of an erasure five: what the tables leave behind is removed for good.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,6 +28,31 @@ impl Saga {
             let version = through.entry(table.table.clone()).or_default();
             *version = table.version_after.max(*version);
         }
+        if !self.purge_tables(attempt, through, |purged| note(parts, purged)).await? {
+            return Ok(false);
+        }
+        let requests: BTreeSet<String> = parts.iter().map(|part| part.run.id.clone()).collect();
+        // Those that were written since.
+        self.statements.drop_denied().await?;
+        self.deny.lift(&requests).await?;
+        let now = Utc::now().timestamp_millis();
+        for part in parts {
+            part.run.what.purged = Some(now);
+            part.run.what.step = RevocationStep::Verify;
+        }
+        Ok(true)
+    }
+}
+
+impl Saga {
+    /// Purges tables, each through a version, and says what became of it. False where the attempt is to
+    /// stop.
+    pub(super) async fn purge_tables(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        mut through: BTreeMap<String, u64>,
+        mut done: impl FnMut(&Purged),
+    ) -> Result<bool, ConsentError> {
         while !through.is_empty() {
             let (mut until, mut why) = (None::<i64>, String::new());
             for (table, version) in through.clone() {
@@ -48,7 +73,7 @@ impl Saga {
                 };
                 match self.maintenance.purge(&table, &order, &attempt.stop).await {
                     Ok(Purging::Done(purged)) => {
-                        note(parts, &purged);
+                        done(&purged);
                         through.remove(&table);
                     }
                     Ok(Purging::NoTable) => drop(through.remove(&table)),
@@ -72,15 +97,6 @@ impl Saga {
             if !pause(attempt, left.max(AGAIN), &why).await {
                 return Ok(false);
             }
-        }
-        let requests: BTreeSet<String> = parts.iter().map(|part| part.run.id.clone()).collect();
-        // Those that were written since.
-        self.statements.drop_denied().await?;
-        self.deny.lift(&requests).await?;
-        let now = Utc::now().timestamp_millis();
-        for part in parts {
-            part.run.what.purged = Some(now);
-            part.run.what.step = RevocationStep::Verify;
         }
         Ok(true)
     }

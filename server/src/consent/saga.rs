@@ -1,35 +1,42 @@
-//! A revocation as long work: its steps, and those of others that wait behind it.
+//! A revocation or an erasure as long work: its steps, and those of others that wait behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stedi_openapi::{Code, RevocationCause, RevocationInfo, RevocationRun, RevocationStep};
+use stedi_openapi::{
+    CertificateKind, Code, RevocationCause, RevocationInfo, RevocationRun, RevocationStep,
+    WorkState,
+};
 
 use super::certificates::Certificates;
 use super::error::ConsentError;
+use super::holds::Holds;
 use super::looks::Looks;
+use super::secrets::{Secret, Secrets};
 use super::service::ConsentRules;
 use crate::lake::Lake;
 use crate::landing::Landing;
-use crate::ledger::audit::Action;
-use crate::ledger::{Asked, Attempt, Deny, Ended, Kind, Recorded};
+use crate::ledger::audit::{Action, Audit};
+use crate::ledger::{Asked, Attempt, Deny, Ended, Kind, Recorded, Suppression};
 use crate::maintenance::Maintenance;
 use crate::pipeline::Pipeline;
 use crate::promotion::{Promotion, Promotions};
 use crate::query::Statements;
 
-/// What a revocation takes.
+/// What a revocation or an erasure takes.
 #[derive(Clone, Debug)]
 pub struct Saga {
     /// Where everything lies.
     pub lake: Lake,
     /// What tables there are.
     pub pipeline: Arc<Pipeline>,
-    /// Where revocations are rows.
+    /// Where revocations are rows, and what an erasure empties.
     pub landing: Arc<Landing>,
     /// What keeps reads from rows.
     pub deny: Deny,
+    /// What keeps records out.
+    pub suppression: Suppression,
     /// Who claims what, and whose consent ends.
     pub promotion: Promotion,
     /// What takes rows out.
@@ -38,18 +45,25 @@ pub struct Saga {
     pub maintenance: Maintenance,
     /// What keeps results.
     pub statements: Statements,
+    /// What keeps records of who did what.
+    pub audit: Audit,
     /// What proves it.
     pub certificates: Certificates,
     /// Where it is noted whose consent ended.
     pub looks: Looks,
+    /// Whom open work is about.
+    pub secrets: Secrets,
+    /// Who may not be erased.
+    pub holds: Holds,
     /// How it is done.
     pub rules: ConsentRules,
 }
 
-/// What is asked of a revocation. It lies in the lake, so it names nobody.
+/// What is asked of a revocation or an erasure. It lies in the lake, so it names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Pseudonyms.
+    pub(super) kind: CertificateKind,
+    /// Keyed references.
     pub(super) subjects: Vec<String>,
     pub(super) cause: RevocationCause,
     pub(super) reason: Option<String>,
@@ -57,13 +71,21 @@ pub struct Order {
     pub(super) within: i64,
 }
 
-/// A revocation that a step is done for.
+/// One of those that a step is done for.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub asked: Asked<Order>,
     pub run: RevocationInfo,
+    pub secret: Secret,
     /// Whether it is the one whose turn it is.
     own: bool,
+}
+
+impl Part {
+    /// Whether it is an erasure.
+    pub fn erases(&self) -> bool {
+        self.run.what.kind == CertificateKind::Erasure
+    }
 }
 
 impl Kind for Saga {
@@ -79,8 +101,9 @@ impl Kind for Saga {
     type Error = ConsentError;
 
     fn queued(asked: &Asked<Order>) -> RevocationRun {
-        let Order { subjects, cause, reason, within } = &asked.order;
+        let Order { kind, subjects, cause, reason, within } = &asked.order;
         RevocationRun {
+            kind: *kind,
             cause: *cause,
             reason: reason.clone(),
             customers: subjects.len() as u64,
@@ -90,6 +113,7 @@ impl Kind for Saga {
             waits: None,
             deleted: None,
             purged: None,
+            redacted: None,
             verified: None,
             tables: Vec::new(),
             scan: None,
@@ -110,17 +134,26 @@ impl Kind for Saga {
             if !attempt.hold().await? {
                 return Ok(Ended::Stopped);
             }
-            let at = self.deny(attempt.id, attempt.asked).await?;
-            acknowledge(&mut attempt.run().what, at);
+            let secret = self.secrets.get((attempt.asked.order.kind, attempt.id)).await?;
+            // A twin of it has done all that there was to do.
+            let Some(secret) = secret else { return Ok(Ended::Failed(Code::Internal)) };
+            match self.deny(attempt.id, attempt.asked, &secret).await {
+                Ok(at) => acknowledge(&mut attempt.run().what, at),
+                // It was placed after this was asked for, and before anything was done.
+                Err(ConsentError::Held { .. }) => return Ok(Ended::Failed(Code::LegalHold)),
+                Err(error) => return Err(error),
+            }
         }
         loop {
             let step = attempt.run().what.step;
-            let mut parts = self.parts(attempt, step).await?;
+            let (step, mut parts) = self.next(attempt, step).await?;
             let done = match step {
-                // What is acknowledged is behind it.
+                RevocationStep::Erase => self.erase(attempt, &mut parts).await?,
+                // What is acknowledged is behind the first.
                 RevocationStep::Deny | RevocationStep::Delete => {
                     self.delete(attempt, &mut parts).await?
                 }
+                RevocationStep::Redact => self.redact(attempt, &mut parts).await?,
                 RevocationStep::Purge => self.purge(attempt, &mut parts).await?,
                 RevocationStep::Verify => self.verify(attempt, &mut parts).await?,
                 RevocationStep::Certify => self.certify(attempt, &mut parts).await?,
@@ -129,40 +162,111 @@ impl Kind for Saga {
             if !done {
                 return Ok(Ended::Stopped);
             }
-            for part in parts {
-                match part.own {
-                    true => attempt.run().what = RevocationRun { waits: None, ..part.run.what },
-                    false => attempt.tell(&part.run).await?,
-                }
-            }
-            attempt.told().await?;
+            self.told(attempt, parts).await?;
         }
-        let left = attempt.run().what.found.is_empty();
-        Ok(if left { Ended::Wholly } else { Ended::Failed(Code::RevocationFailed) })
+        let run = attempt.run();
+        Ok(match (run.what.found.is_empty(), run.what.kind) {
+            (true, _) => Ended::Wholly,
+            (_, CertificateKind::Revocation) => Ended::Failed(Code::RevocationFailed),
+            (_, CertificateKind::Erasure) => Ended::Failed(Code::ErasureFailed),
+        })
+    }
+
+    /// Nobody needs to know any more whom it was about, but for an erasure that is to be repeated.
+    async fn settled(
+        &self,
+        run: &RevocationInfo,
+        asked: &Asked<Order>,
+    ) -> Result<(), ConsentError> {
+        let (kind, acknowledged) = (asked.order.kind, run.what.acknowledged.is_some());
+        let key = (kind, run.id.as_str());
+        match (kind, run.state) {
+            (CertificateKind::Erasure, WorkState::Failed) if acknowledged => Ok(()),
+            (CertificateKind::Erasure, WorkState::Succeeded) => {
+                if let Some(secret) = self.secrets.get(key).await? {
+                    self.secrets.forget(&secret.subjects).await?;
+                }
+                self.secrets.remove(key).await
+            }
+            _ => self.secrets.remove(key).await,
+        }
     }
 }
 
 impl Saga {
-    /// The revocation whose turn it is, and those that wait behind it and are as far.
-    async fn parts(
+    /// An order that names nobody.
+    pub(super) fn order(
+        &self,
+        secret: &Secret,
+        kind: CertificateKind,
+        cause: RevocationCause,
+    ) -> Order {
+        let subjects = secret.subjects.iter().map(|subject| self.secrets.reference(subject));
+        let within = i64::try_from(self.rules.within.as_millis()).unwrap_or(i64::MAX);
+        Order { kind, subjects: subjects.collect(), cause, reason: None, within }
+    }
+
+    /// What is to be done next, and for whom: for the one whose turn it is, and for those that wait
+    /// behind it and are as far. What an erasure does before the others is done first, so that one
+    /// promotion and one purge are for all.
+    async fn next(
         &self,
         attempt: &Attempt<'_, Self>,
         step: RevocationStep,
-    ) -> Result<Vec<Part>, ConsentError> {
-        let own = Part { asked: attempt.asked.clone(), run: attempt.run().clone(), own: true };
-        let others =
-            attempt.others().await?.into_iter().map(|(asked, run)| Part { asked, run, own: false });
-        let as_far = |part: &Part| {
-            part.own || (part.run.what.acknowledged.is_some() && part.run.what.step == step)
+    ) -> Result<(RevocationStep, Vec<Part>), ConsentError> {
+        let first = match step {
+            RevocationStep::Erase | RevocationStep::Delete => RevocationStep::Erase,
+            RevocationStep::Redact | RevocationStep::Purge => RevocationStep::Redact,
+            other => other,
         };
-        Ok([own].into_iter().chain(others).filter(as_far).collect())
+        let mut all = self.parts(attempt).await?;
+        let step = match all.iter().any(|part| part.run.what.step == first) {
+            true => first,
+            false => step,
+        };
+        all.retain(|part| part.run.what.step == step);
+        Ok((step, all))
+    }
+
+    /// The one whose turn it is, and those that wait behind it and are acknowledged.
+    async fn parts(&self, attempt: &Attempt<'_, Self>) -> Result<Vec<Part>, ConsentError> {
+        let secret = self.secrets.get((attempt.asked.order.kind, attempt.id)).await?;
+        let secret = secret.ok_or_else(|| ConsentError::NoSecret(attempt.id.to_owned()))?;
+        let (asked, run) = (attempt.asked.clone(), attempt.run().clone());
+        let mut parts = vec![Part { asked, run, secret, own: true }];
+        for (asked, run) in attempt.others().await? {
+            if run.what.acknowledged.is_some() {
+                let secret = self.secrets.get((asked.order.kind, &run.id)).await?;
+                let part = secret.map(|secret| Part { asked, run, secret, own: false });
+                parts.extend(part);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Writes how far each is.
+    async fn told(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        parts: Vec<Part>,
+    ) -> Result<(), ConsentError> {
+        for part in parts {
+            match part.own {
+                true => attempt.run().what = RevocationRun { waits: None, ..part.run.what },
+                false => attempt.tell(&part.run).await?,
+            }
+        }
+        Ok(attempt.told().await?)
     }
 }
 
 /// No read returns the rows any more.
 pub(super) fn acknowledge(run: &mut RevocationRun, at: i64) {
     run.acknowledged = Some(at);
-    run.step = RevocationStep::Delete;
+    run.step = match run.kind {
+        CertificateKind::Revocation => RevocationStep::Delete,
+        CertificateKind::Erasure => RevocationStep::Erase,
+    };
 }
 
 /// Waits for a while and says why; false if the attempt is to stop.

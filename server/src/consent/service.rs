@@ -1,21 +1,26 @@
-//! Takes revocations, and says how far they are.
+//! Takes revocations and erasures, and says how far they are.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::Utc;
+use serde::Serialize;
 use stedi_openapi::{
-    LoadResult, RevocationCause, RevocationInfo, RevocationList, RevocationState, WorkState,
+    CertificateKind, Code, LoadResult, RevocationCause, RevocationInfo, RevocationState, WorkState,
 };
 
 use super::error::ConsentError;
+use super::needles::Identifiers;
 use super::saga::{Order, Saga, acknowledge};
-use super::who::{Who, subjects};
+use super::secrets::Secret;
+use super::who::{Who, named, names_nobody};
 use crate::ledger::audit::Audit;
 use crate::ledger::{Asker, LedgerError, LongWork, SubjectKey, WorkRules};
 
 /// How often it is counted what is open.
 const COUNT: Duration = Duration::from_secs(30);
+/// How old a secret is whose order, if there is none, will not come any more, in milliseconds.
+const ORPHAN: i64 = 3_600_000;
 
 /// How revocations are kept and carried out.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +35,24 @@ pub struct ConsentRules {
     pub unfinished: Duration,
 }
 
-/// The revocations of a lake; clones are the same.
+/// The revocations and erasures of a lake; clones are the same.
 #[derive(Clone, Debug)]
 pub struct Revocations {
-    work: LongWork<Saga>,
-    key: SubjectKey,
+    pub(super) work: LongWork<Saga>,
+    pub(super) key: SubjectKey,
+}
+
+/// What a request says, as far as it may stay in the lake.
+#[derive(Debug, Serialize)]
+pub(super) struct Body<'a> {
+    kind: CertificateKind,
+    /// Keyed references.
+    customers: Vec<String>,
+    reason: Option<&'a str>,
 }
 
 impl Revocations {
-    /// The revocations of a lake. Nothing is carried out before [`Revocations::keep_working`].
+    /// Those of a lake. Nothing is carried out before [`Revocations::keep_working`].
     pub fn new(saga: Saga, key: SubjectKey, audit: Audit) -> Self {
         let (lake, rules) = (saga.lake.clone(), saga.rules);
         Self { work: LongWork::new(&lake, saga, audit, rules.work), key }
@@ -63,16 +77,50 @@ impl Revocations {
         reason: Option<String>,
         key: Option<&str>,
     ) -> Result<RevocationInfo, ConsentError> {
-        if self.work.kind().pipeline.consent.is_none() {
+        let saga = self.work.kind();
+        let body = self.body(CertificateKind::Revocation, customers, reason.as_deref())?;
+        if let Some(run) = self.known(&asker, key, &body).await? {
+            return self.acknowledged(run).await;
+        }
+        let named = named(&saga.promotion, &self.key, customers, false).await?;
+        self.not_erased(named.iter().map(|one| (one.number, one.subject.as_str()))).await?;
+        let subjects = named.into_iter().map(|one| one.subject).collect();
+        let secret = Secret::new(subjects, Identifiers::new());
+        let order = saga.order(&secret, CertificateKind::Revocation, RevocationCause::Request);
+        let id = self.work.id(&asker.principal, key, &body).await?;
+        self.open(&id, asker, Order { reason, ..order }, &secret).await
+    }
+
+    /// What a request says, which must be one that can be carried out.
+    pub(super) fn body<'a>(
+        &self,
+        kind: CertificateKind,
+        customers: &[Who],
+        reason: Option<&'a str>,
+    ) -> Result<Body<'a>, ConsentError> {
+        let saga = self.work.kind();
+        if saga.pipeline.consent.is_none() {
             return Err(ConsentError::NoRevocations);
         }
         if customers.is_empty() {
             return Err(ConsentError::Malformed);
         }
-        let subjects =
-            subjects(&self.work.kind().promotion, &self.key, customers, reason.as_deref()).await?;
-        let subjects = subjects.into_iter().collect();
-        self.open(asker, RevocationCause::Request, subjects, reason, key).await
+        names_nobody(customers, reason)?;
+        let customers = customers.iter().map(|who| saga.secrets.reference(&who.mark())).collect();
+        Ok(Body { kind, customers, reason })
+    }
+
+    /// What the same principal asked for with the same key before.
+    pub(super) async fn known(
+        &self,
+        asker: &Asker,
+        key: Option<&str>,
+        body: &Body<'_>,
+    ) -> Result<Option<RevocationInfo>, ConsentError> {
+        match key {
+            Some(key) => Ok(self.work.known(&asker.principal, key, body).await?),
+            None => Ok(None),
+        }
     }
 
     /// What a load into a table ended: the ids of the revocations of customers whose records do not
@@ -90,7 +138,8 @@ impl Revocations {
         let mut ids = BTreeSet::new();
         let mut opened = None::<String>;
         while let Some(opens) = saga.look(opened.as_deref()).await? {
-            let run = self.work.place_as(&opens.id, asker.clone(), saga.order(&opens)).await?;
+            let order = saga.opened(&opens).await?;
+            let run = self.work.place_as(&opens.id, asker.clone(), order).await?;
             ids.insert(self.acknowledged(run).await?.id);
             opened = Some(opens.id);
         }
@@ -110,61 +159,103 @@ impl Revocations {
         })
     }
 
-    async fn open(
+    /// Takes an order, and has its rows denied before anything else.
+    pub(super) async fn open(
         &self,
+        id: &str,
         asker: Asker,
-        cause: RevocationCause,
-        subjects: Vec<String>,
-        reason: Option<String>,
-        key: Option<&str>,
+        order: Order,
+        secret: &Secret,
     ) -> Result<RevocationInfo, ConsentError> {
         let saga = self.work.kind();
-        let within = i64::try_from(saga.rules.within.as_millis()).unwrap_or(i64::MAX);
-        let order = Order { subjects, cause, reason, within };
-        let run = self.work.place(asker, order, key).await?;
+        let of = (order.kind, id);
+        // Before the order: whoever finds it can carry it out.
+        saga.secrets.put(of, secret).await?;
+        let run = match self.work.place_new(id, asker, order).await {
+            Ok(run) => run,
+            Err(error) => {
+                saga.secrets.remove(of).await?;
+                return Err(error.into());
+            }
+        };
         self.acknowledged(run).await
     }
 
-    /// Denies the rows of a revocation that is not acknowledged yet.
-    async fn acknowledged(&self, mut run: RevocationInfo) -> Result<RevocationInfo, ConsentError> {
-        let saga = self.work.kind();
-        if run.what.acknowledged.is_none() && !run.state.is_final() {
-            // Whoever is at another one must not hold it up.
-            let Some(asked) = self.work.hold(&run.id).await? else {
-                return Ok(self.work.get(&run.id).await?);
-            };
-            let at = saga.deny(&run.id, &asked).await?;
-            acknowledge(&mut run.what, at);
-            self.work.note(&run).await?;
-            self.work.wake();
-            tracing::info!(revocation = run.id, customers = run.what.customers, "acknowledged");
+    /// Denies the rows, if nobody did yet.
+    pub(super) async fn acknowledged(
+        &self,
+        mut run: RevocationInfo,
+    ) -> Result<RevocationInfo, ConsentError> {
+        if run.what.acknowledged.is_some() || run.state.is_final() {
+            return Ok(run);
         }
+        // Whoever is at another one must not hold it up.
+        let Some(asked) = self.work.hold(&run.id).await? else {
+            return Ok(self.work.get(&run.id).await?);
+        };
+        let saga = self.work.kind();
+        let Some(secret) = saga.secrets.get((run.what.kind, &run.id)).await? else {
+            return Ok(self.work.get(&run.id).await?);
+        };
+        let at = saga.deny(&run.id, &asked, &secret).await?;
+        acknowledge(&mut run.what, at);
+        self.work.note(&run).await?;
+        self.work.wake();
+        let (kind, customers) = (run.what.kind.name(), run.what.customers);
+        tracing::info!(kind, id = run.id, customers, "acknowledged");
         Ok(run)
     }
 
-    /// The certificate of a revocation, as it was signed.
+    /// A revocation or an erasure, whichever is asked for.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoWork`], also if it is the other.
+    pub async fn get(
+        &self,
+        kind: CertificateKind,
+        id: &str,
+    ) -> Result<RevocationInfo, LedgerError> {
+        let code = match kind {
+            CertificateKind::Revocation => Code::RevocationNotFound,
+            CertificateKind::Erasure => Code::ErasureNotFound,
+        };
+        let unknown = |id| LedgerError::NoWork { kind: kind.name(), id, code };
+        match self.work.get(id).await {
+            Ok(run) if run.what.kind == kind => Ok(run),
+            Ok(run) => Err(unknown(run.id)),
+            Err(LedgerError::NoWork { id, .. }) => Err(unknown(id)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The certificate of a revocation or an erasure, as it was signed.
     ///
     /// # Errors
     /// [`LedgerError::NoWork`], [`ConsentError::NoCertificate`].
-    pub async fn certificate(&self, id: &str) -> Result<Vec<u8>, ConsentError> {
-        let revocation = self.work.get(id).await?;
-        let certificate = match revocation.what.certificate {
+    pub async fn certificate(
+        &self,
+        kind: CertificateKind,
+        id: &str,
+    ) -> Result<Vec<u8>, ConsentError> {
+        let run = self.get(kind, id).await?;
+        let certificate = match run.what.certificate {
             None => None,
             Some(number) => self.work.kind().certificates.get(number).await?,
         };
-        certificate.ok_or(ConsentError::NoCertificate(revocation.id))
+        certificate.ok_or(ConsentError::NoCertificate(run.id))
     }
 
-    /// A page of revocations, newest first.
+    /// A page of revocations or erasures, newest first, and the `before` of the next.
     ///
     /// # Errors
     /// If the lake cannot be read.
     pub async fn list(
         &self,
+        kind: CertificateKind,
         state: Option<RevocationState>,
         limit: usize,
         before: Option<&str>,
-    ) -> Result<RevocationList, LedgerError> {
+    ) -> Result<(Vec<RevocationInfo>, Option<String>), LedgerError> {
         let now = Utc::now().timestamp_millis();
         let only = |run: &RevocationInfo| match state {
             None => true,
@@ -178,11 +269,10 @@ impl Revocations {
                     && !matches!(run.state, WorkState::Succeeded | WorkState::Cancelled)
             }
         };
-        let (revocations, next) = self.work.page(limit, before, only).await?;
-        Ok(RevocationList { revocations, next })
+        self.work.page(limit, before, |run| run.what.kind == kind && only(run)).await
     }
 
-    /// Carries revocations out, and counts those that are open, until the server stops.
+    /// Carries revocations and erasures out, and counts those that are open, until the server stops.
     pub async fn keep_working(&self) {
         if self.work.kind().pipeline.consent.is_none() {
             return;
@@ -194,6 +284,9 @@ impl Revocations {
                     && let Err(error) = self.ended(Asker::service(), &consent.customers).await
                 {
                     tracing::warn!(%error, "it was not looked whether consents ended");
+                }
+                if let Err(error) = self.forget_orphans().await {
+                    tracing::warn!(%error, "it was not looked for what was never ordered");
                 }
                 match self.count().await {
                     Ok((open, overdue)) => {
@@ -207,7 +300,24 @@ impl Revocations {
         tokio::join!(self.work.keep_working(), counting);
     }
 
-    /// Revocations that are open, and those of them whose deadline is over.
+    /// Removes the secrets of orders that never came, or are not kept any more.
+    async fn forget_orphans(&self) -> Result<(), ConsentError> {
+        let secrets = &self.work.kind().secrets;
+        for (kind, id) in secrets.older(Utc::now().timestamp_millis() - ORPHAN).await? {
+            let needed = match self.work.get(&id).await {
+                Ok(run) if run.state.is_final() => kind == CertificateKind::Erasure,
+                Err(LedgerError::NoWork { .. }) => false,
+                // It is looked again.
+                Ok(_) | Err(_) => true,
+            };
+            if !needed {
+                secrets.remove((kind, &id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Revocations and erasures that are open, and those of them whose deadline is over.
     async fn count(&self) -> Result<(usize, usize), LedgerError> {
         let now = Utc::now().timestamp_millis();
         let open = self.work.open().await?;

@@ -45,6 +45,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Whether an object of the lake says what was sent with a key.
+    pub fn is_key(object: &str) -> bool {
+        object.strip_prefix(KEYS).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     pub fn new(lake: Lake, marks: Marks) -> Self {
         Self { lake, marks }
     }

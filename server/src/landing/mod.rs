@@ -9,6 +9,7 @@ mod error;
 mod extent;
 mod feed;
 mod folder;
+mod forget;
 mod import;
 mod keep_out;
 mod load;

@@ -65,10 +65,11 @@ impl Landing {
             let sequence = self.next_sequence(&table)?;
             let mut writer = Writer::new(&table, &columns);
             writer.write(&rows(&columns, &new, &newest, sequence)?).await?;
+            let written = writer.finish().await?;
             let change = Change {
                 mode: Mode::Append,
                 columns: None,
-                written: writer.finish().await?,
+                written: written.clone(),
                 txns: vec![(MARKER.to_owned(), sequence)],
                 author: author.clone(),
                 info: json!({ "operation": "revoke", "load_sequence": sequence }),
@@ -80,7 +81,15 @@ impl Landing {
                     return Ok(version);
                 }
                 // It may be in the log after all, below what somebody else committed.
-                Err(LakeError::Conflict { .. }) => table = self.revocations(consent).await?,
+                Err(LakeError::Conflict { .. }) => {
+                    table = self.revocations(consent).await?;
+                    let live = table.files()?;
+                    // Left, it would hold up a purge of the table.
+                    if live.clone().without(&table.written(&written, &columns)?).len() == live.len()
+                    {
+                        written.discard(&table).await;
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }

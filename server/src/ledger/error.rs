@@ -132,6 +132,9 @@ pub enum LedgerError {
     /// Others keep changing a list.
     #[error("others keep changing the list")]
     Contended,
+    /// Something cannot be sealed, or was not sealed under this key.
+    #[error("what was sealed is not what this server can open")]
+    Seal,
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),

@@ -4,13 +4,17 @@ pub mod audit;
 mod deny;
 mod error;
 mod leases;
+mod sealer;
 mod subject_key;
 mod suppression;
 mod work;
 
-pub use deny::{Acknowledged, Denied, Deny, DenyError, DenyList, Hidden, LONGEST, Reading, Reason};
+pub use deny::{
+    Acknowledged, Denied, Deny, DenyError, DenyList, Hidden, LONGEST, Reading, Reason, Seen,
+};
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
+pub use sealer::{Sealed, Sealer};
 pub use subject_key::SubjectKey;
 pub use suppression::{Suppressed, Suppression, SuppressionList};
 pub use work::{Asked, Asker, Attempt, Ended, Kind, LongWork, Recorded, WorkRules};

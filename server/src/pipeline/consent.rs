@@ -54,7 +54,7 @@ impl Consent {
             columns: Self::columns(),
             sources: Vec::new(),
             clustered_by: vec![SUBJECT_ID.to_owned()],
-            belongs: Belongs::default(),
+            belongs: Belongs::received(),
         }
     }
 }

@@ -14,17 +14,27 @@ pub const LINE: &str = "line";
 /// The one with its text.
 pub const RAW: &str = "raw";
 
-/// The columns that say whose a row of a derived table is, by the rule of which rows a promotion
+/// The columns that say whose a row is: in a derived table by the rule of which rows a promotion
 /// computes anew for somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Belongs {
     /// A pseudonym.
     pub subject: Option<String>,
-    /// A device, where rows are replaced by device: they may belong to all who claim it.
+    /// A device. In a derived table whose rows are replaced by device they may belong to all who claim
+    /// it; in a landing table those that name a customer are theirs alone.
     pub device: Option<String>,
+    /// Whether it keeps what was received.
+    pub received: bool,
+    /// Whether a row may be anybody's, whatever its columns say: a record that could not be read.
+    pub anybody: bool,
 }
 
 impl Belongs {
+    /// Of a table that keeps what was received, and has a pseudonym.
+    pub fn received() -> Self {
+        Self { subject: Some(SUBJECT_ID.to_owned()), received: true, ..Self::default() }
+    }
+
     /// Whether nobody can be told.
     pub fn is_none(&self) -> bool {
         self.subject.is_none() && self.device.is_none()
@@ -46,7 +56,7 @@ pub struct Declared {
     pub sources: Vec<String>,
     /// The columns that its rows are sorted by in each file: what they are looked for by.
     pub clustered_by: Vec<String>,
-    /// Whose its rows are, if it is derived.
+    /// Whose its rows are.
     pub belongs: Belongs,
 }
 
@@ -55,22 +65,24 @@ impl Pipeline {
     /// ones in dependency order.
     pub fn tables(&self) -> Vec<Declared> {
         let landing =
-            |name: String, description: Option<String>, columns, by: Vec<&str>| Declared {
+            |name: String, description: Option<String>, columns, by: Vec<&str>, belongs| Declared {
                 name,
                 description,
                 zone: Zone::Landing,
                 columns,
                 sources: Vec::new(),
                 clustered_by: owned(by),
-                belongs: Belongs::default(),
+                belongs,
             };
         let sources = self.sources.iter().flat_map(|source| {
             let (name, description) = (source.name.clone(), source.description.clone());
-            let rows = landing(name, description, source.columns(), source.clustered_by());
+            let (columns, by) = (source.columns(), source.clustered_by());
+            let rows = landing(name, description, columns, by, source.belongs());
             let description = Some(format!("records of {} that could not be used", source.name));
             let columns = Source::rejected_columns();
             let by = vec![SUBJECT_ID, LOAD_SEQUENCE];
-            [rows, landing(source.rejected(), description, columns, by)]
+            let belongs = Belongs { anybody: true, ..Belongs::received() };
+            [rows, landing(source.rejected(), description, columns, by, belongs)]
         });
         let derived = self.derived.iter().map(|table| Declared {
             name: table.name.clone(),
@@ -94,6 +106,7 @@ impl Pipeline {
         Belongs {
             subject: has(SUBJECT_ID).then(|| SUBJECT_ID.to_owned()),
             device: device.map(str::to_owned),
+            ..Belongs::default()
         }
     }
 }
@@ -103,6 +116,14 @@ fn owned(names: Vec<&str>) -> Vec<String> {
 }
 
 impl Source {
+    fn belongs(&self) -> Belongs {
+        Belongs {
+            subject: self.subject.as_ref().map(|_| SUBJECT_ID.to_owned()),
+            device: self.device.clone(),
+            ..Belongs::received()
+        }
+    }
+
     /// The columns that a landing table's rows are sorted by: whose they are, of which device, when.
     fn clustered_by(&self) -> Vec<&str> {
         let subject = self.subject.as_ref().map(|_| SUBJECT_ID);

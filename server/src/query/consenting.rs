@@ -5,7 +5,6 @@
 //! neither a value nor an error, a plan or its figures can tell of one. A table that no deny entry
 //! concerns is not read through this.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +41,18 @@ pub(super) struct Consenting {
     hidden: Arc<Hidden>,
     /// Where in the table the columns are that say whose a row is.
     keys: Vec<(usize, Whose)>,
+    rule: Rule,
+}
+
+/// Which rows are somebody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Those that any of the columns says are theirs.
+    Each,
+    /// Those of a device only where they name no subject.
+    SubjectFirst,
+    /// Any may be.
+    All,
 }
 
 /// Whom a value of a column stands for.
@@ -66,7 +77,12 @@ impl Consenting {
         let subject = belongs.subject.iter().map(|name| key(name, Whose::Subject));
         let device = belongs.device.iter().map(|name| key(name, Whose::Device));
         let keys = subject.chain(device).collect::<Result<_>>()?;
-        Ok(Arc::new(Self { table, hidden: Arc::new(hidden), keys }))
+        let rule = match (belongs.anybody, belongs.received) {
+            (true, _) => Rule::All,
+            (_, true) => Rule::SubjectFirst,
+            _ => Rule::Each,
+        };
+        Ok(Arc::new(Self { table, hidden: Arc::new(hidden), keys, rule }))
     }
 }
 
@@ -128,7 +144,7 @@ impl TableProvider for Consenting {
             Boundedness::Bounded,
         );
         let hidden = Arc::clone(&self.hidden);
-        let take = Take { hidden, keys, given, schema };
+        let take = Take { hidden, keys, rule: self.rule, given, schema };
         Ok(Arc::new(ConsentingExec { rows, take, properties: Arc::new(properties) }))
     }
 }
@@ -167,21 +183,28 @@ struct Take {
     hidden: Arc<Hidden>,
     /// Where in what is read the columns are that say whose a row is.
     keys: Vec<(usize, Whose)>,
+    rule: Rule,
     given: Vec<usize>,
     schema: SchemaRef,
 }
 
 impl Take {
     fn of(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let mut stays = vec![true; batch.num_rows()];
+        let mut stays = vec![self.rule != Rule::All; batch.num_rows()];
+        let mut named = vec![false; batch.num_rows()];
+        // The column of subjects comes first.
         for (at, whose) in &self.keys {
-            let hidden: &HashSet<String> = match whose {
-                Whose::Subject => &self.hidden.subjects,
-                Whose::Device => &self.hidden.devices,
-            };
             let values = cast(batch.column(*at), &DataType::Utf8)?;
-            for (stays, value) in stays.iter_mut().zip(values.as_string::<i32>()) {
-                *stays &= value.is_none_or(|value| !hidden.contains(value));
+            let rows = stays.iter_mut().zip(&mut named).zip(values.as_string::<i32>());
+            for ((stays, named), value) in rows {
+                let Some(value) = value else { continue };
+                match whose {
+                    Whose::Subject => {
+                        *named = self.rule == Rule::SubjectFirst;
+                        *stays &= !self.hidden.subjects.contains(value);
+                    }
+                    Whose::Device => *stays &= *named || !self.hidden.devices.contains(value),
+                }
             }
         }
         let columns = self.given.iter().map(|at| Arc::clone(batch.column(*at))).collect();

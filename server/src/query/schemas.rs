@@ -16,7 +16,7 @@ use super::consenting::Consenting;
 use super::error::QueryError;
 use super::time_travel::Moment;
 use super::visible::Visible;
-use crate::ledger::DenyList;
+use crate::ledger::{DenyList, Seen};
 use crate::pipeline::{Declared, Sight, Zone};
 
 /// The name of the only catalog.
@@ -59,15 +59,11 @@ impl StatementTables {
     }
 
     /// The versions of tables that hold rows of somebody, of those that were read so far.
-    pub fn personal(&self) -> Vec<(String, u64)> {
-        let personal = |table: &String| {
-            let declared = self.declared.iter().find(|declared| declared.name == *table);
-            declared.is_some_and(|declared| !declared.belongs.is_none())
-        };
-        let versions = self.versions().into_iter().filter(|(table, _)| personal(table));
-        versions
-            .flat_map(|(table, all)| all.into_iter().map(move |version| (table.clone(), version)))
-            .collect()
+    pub fn personal(&self) -> Vec<Seen> {
+        let versions = self.versions().into_iter();
+        let versions = versions
+            .flat_map(|(table, all)| all.into_iter().map(move |version| (table.clone(), version)));
+        versions.filter_map(|(table, version)| seen(&self.declared, &table, version)).collect()
     }
 
     /// The marks of what is hidden in them.
@@ -75,9 +71,9 @@ impl StatementTables {
         if self.list.is_empty() {
             return Vec::new();
         }
-        let mark = |(table, version): (String, u64)| {
-            let hidden = self.list.hidden(&table, version)?;
-            Some((table, version, hidden.mark))
+        let mark = |seen: Seen| {
+            let hidden = self.list.hidden(&seen)?;
+            Some((seen.table, seen.version, hidden.mark))
         };
         self.personal().into_iter().filter_map(mark).collect()
     }
@@ -115,9 +111,8 @@ impl StatementTables {
             Some(moment) => moment.of(lake, folder, &newest).await?,
         };
         let mut whole = table.provider(&self.session).await?;
-        if !declared.belongs.is_none()
-            && let Some(hidden) = self.list.hidden(&declared.name, table.version())
-        {
+        let seen_as = seen(std::slice::from_ref(declared), &declared.name, table.version());
+        if let Some(hidden) = seen_as.and_then(|seen| self.list.hidden(&seen)) {
             whole = Consenting::of(whole, &declared.belongs, hidden)
                 .map_err(|error| QueryError::Engine(Box::new(error)))?;
         }
@@ -140,6 +135,14 @@ impl StatementTables {
         read.insert(key, Arc::clone(&provider));
         Ok(Some(provider))
     }
+}
+
+/// A version of one of these tables, if it holds rows of somebody.
+pub(super) fn seen(declared: &[Declared], table: &str, version: u64) -> Option<Seen> {
+    let declared = declared.iter().find(|declared| declared.name == table)?;
+    let personal = !declared.belongs.is_none();
+    let received = declared.belongs.received;
+    personal.then(|| Seen { table: table.to_owned(), version, received })
 }
 
 /// The list of the one catalog.

@@ -16,6 +16,7 @@ use super::format::Format;
 use super::limits::{Limits, StatementLimits, Turn};
 use super::parameters::Parameters;
 use super::prepare::{Planner, Prepared, Statement};
+use super::schemas::seen;
 use super::workers::Workers;
 use crate::auth::Principal;
 use crate::lake::{Lake, StopWhen, Table};
@@ -76,11 +77,8 @@ impl Query {
     /// What was read from these versions of tables, under the deny list up to `seq`.
     pub(super) fn reading(&self, seq: u64, versions: &[(String, u64)]) -> Reading {
         let tables = self.pipeline.tables();
-        let personal = |table: &String| {
-            tables.iter().any(|known| known.name == *table && !known.belongs.is_none())
-        };
-        let versions = versions.iter().filter(|(table, _)| personal(table)).cloned();
-        Reading::new(self.deny.clone(), seq, versions.collect())
+        let seen = versions.iter().filter_map(|(table, version)| seen(&tables, table, *version));
+        Reading::new(self.deny.clone(), seq, seen.collect())
     }
 
     /// The threads on which statements run.

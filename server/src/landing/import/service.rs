@@ -61,6 +61,17 @@ impl Imports {
         Ok(self.0.ask(who, order, key).await?)
     }
 
+    /// Removes the import that an object of the lake is a part of, if it has ended; false if it is no
+    /// such object. What was loaded stays loaded, and is not loaded again.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn forget(lake: &Lake, object: &str) -> Result<bool, LandingError> {
+        let id = object.strip_prefix(Files::FOLDER).and_then(|rest| rest.strip_prefix("/runs/"));
+        let Some(id) = id.and_then(|rest| rest.split('/').next()) else { return Ok(false) };
+        Ok(LongWork::<Files>::forget(lake, id).await?)
+    }
+
     /// An import into a table as it is now.
     ///
     /// # Errors

@@ -9,13 +9,14 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::chain::Head;
+use super::columns::AUDIT_TABLE;
 use super::error::AuditError;
 use super::folder::Folder;
 use super::journal::{self, Entry, Segment};
 use super::record::Row;
 use super::table;
 use super::writer::Message;
-use crate::lake::{Author, Change, Lake, LakeError, Mode, Table, Writer, commit};
+use crate::lake::{Author, Change, Lake, LakeError, Mode, Table, Writer, Written, commit};
 use crate::pipeline::Zone;
 
 /// The longest time between two attempts while the lake does not take records.
@@ -147,7 +148,13 @@ impl Flusher {
 
     /// Appends those records of a segment that are not in the table yet.
     async fn append(&mut self, mut rows: Vec<Row>) -> Result<(), AuditError> {
-        let table = match self.table.take() {
+        // A purge may have cut the log meanwhile: a commit behind an older version would fail, and leave
+        // a file behind of which nobody knows that it is not committed.
+        let known = match self.table.take() {
+            Some(_) => self.lake.current(Zone::System.name(), AUDIT_TABLE).await?,
+            None => None,
+        };
+        let table = match known {
             Some(table) => table,
             None => {
                 let table = table::open(&self.lake).await?;
@@ -168,17 +175,38 @@ impl Flusher {
         };
         let mut writer = Writer::new(&table, &super::columns::stored());
         writer.write(&table::batch(&rows)?).await?;
+        let written = writer.finish().await?;
         let change = Change {
             mode: Mode::Append,
             columns: None,
-            written: writer.finish().await?,
+            written: written.clone(),
             txns: vec![(table::app_id(self.folder.chain()), last)],
             author: Author::new("service"),
             info: json!({ "operation": "audit", "chain": self.folder.chain(), "seq": last }),
         };
-        self.table = Some(commit(&self.lake, Zone::System.name(), &table, change).await?);
+        match commit(&self.lake, Zone::System.name(), &table, change).await {
+            Ok(table) => self.table = Some(table),
+            Err(error) => {
+                self.discard(&error, written, last).await;
+                return Err(error.into());
+            }
+        }
         self.flushed = last;
         newest.map_or(Ok(()), |head| self.keep(&head))
+    }
+
+    /// Removes the files of a commit that somebody else was in the way of, once the log says that it is
+    /// not in it: nobody else commits for this chain. Left, they would hold up a purge of the table.
+    async fn discard(&self, error: &LakeError, written: Written, last: i64) {
+        if !matches!(error, LakeError::Conflict { .. }) {
+            return;
+        }
+        if let Ok(Some(table)) = self.lake.table(Zone::System.name(), AUDIT_TABLE).await
+            && let Ok(flushed) = table.txn(&table::app_id(self.folder.chain())).await
+            && flushed.unwrap_or_default() < last
+        {
+            written.discard(&table).await;
+        }
     }
 
     fn keep(&self, head: &Head) -> Result<(), AuditError> {

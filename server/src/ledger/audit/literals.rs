@@ -158,7 +158,7 @@ impl Literals {
         format!("'h:{}'", self.hash(value))
     }
 
-    fn hash(&self, value: &str) -> String {
+    pub(super) fn hash(&self, value: &str) -> String {
         let mut mac = self.mac.clone();
         mac.update(value.as_bytes());
         hex::encode(&mac.finalize().into_bytes()[..HASH_BYTES])

@@ -9,6 +9,7 @@
 mod chain;
 mod columns;
 mod denied;
+mod erase;
 mod error;
 mod flush;
 mod folder;
@@ -27,6 +28,7 @@ mod writer;
 pub use chain::{Break, Head};
 pub use columns::{AUDIT_TABLE, declared};
 pub use denied::Denial;
+pub use erase::Redaction;
 pub use error::AuditError;
 pub use folder::JournalFault;
 pub use literals::{Literals, Redacted};

@@ -218,6 +218,10 @@ impl Audit {
         &self.inner.chain
     }
 
+    pub(super) fn literals(&self) -> &Literals {
+        &self.inner.literals
+    }
+
     pub(super) fn lake(&self) -> &Lake {
         &self.inner.lake
     }

@@ -40,10 +40,22 @@ pub(super) struct Entry {
     pub gone: BTreeMap<String, u64>,
 }
 
+/// A version of a table that somebody reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The table.
+    pub table: String,
+    /// Its version.
+    pub version: u64,
+    /// Whether it keeps what was received, which only an erasure takes away.
+    pub received: bool,
+}
+
 impl Entry {
     /// Whether rows may be in a version of a table.
-    pub fn concerns(&self, table: &str, version: u64) -> bool {
-        self.gone.get(table).is_none_or(|gone| version < *gone)
+    pub fn concerns(&self, seen: &Seen) -> bool {
+        let covers = !seen.received || self.denied.reason == Reason::Erasure;
+        covers && self.gone.get(&seen.table).is_none_or(|gone| seen.version < *gone)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::entry::{Entry, Hidden};
+use super::entry::{Entry, Hidden, Seen};
 use super::log::{Record, What};
 
 /// What the log says up to some object.
@@ -47,13 +47,13 @@ impl DenyList {
         self.entries.get(request).map(|entry| entry.gone.clone()).unwrap_or_default()
     }
 
-    /// Whose rows are to be hidden in a version of a derived table; `None` if nobody's.
-    pub fn hidden(&self, table: &str, version: u64) -> Option<Hidden> {
+    /// Whose rows are to be hidden in a version of a table; `None` if nobody's.
+    pub fn hidden(&self, seen: &Seen) -> Option<Hidden> {
         let (mut subjects, mut devices) = (HashSet::new(), HashSet::new());
         let mut mark = Sha256::new();
         let mut some = false;
         for (request, entry) in &self.entries {
-            if !entry.concerns(table, version) {
+            if !entry.concerns(seen) {
                 continue;
             }
             some = true;
@@ -65,9 +65,9 @@ impl DenyList {
         some.then(|| Hidden { subjects, devices, mark: hex::encode(mark.finalize()) })
     }
 
-    /// Whether an object behind `seq` denies rows in a version of a derived table.
-    pub fn denies_since(&self, seq: u64, table: &str, version: u64) -> bool {
-        self.entries.values().any(|entry| entry.seq > seq && entry.concerns(table, version))
+    /// Whether an object behind `seq` denies rows in a version of a table.
+    pub fn denies_since(&self, seq: u64, seen: &Seen) -> bool {
+        self.entries.values().any(|entry| entry.seq > seq && entry.concerns(seen))
     }
 
     /// The first object that is still needed.
@@ -125,6 +125,10 @@ mod tests {
         }
     }
 
+    fn seen(table: &str, version: u64) -> Seen {
+        Seen { table: table.to_owned(), version, received: false }
+    }
+
     fn list(all: impl IntoIterator<Item = What>) -> DenyList {
         all.into_iter().fold(DenyList::default(), |list, what| {
             list.with(Record { writer: String::new(), base: 1, what })
@@ -142,14 +146,15 @@ mod tests {
         let all = list([both, gone("r", 7), gone("unknown", 9)]);
         assert_eq!((all.seq(), all.len(), all.base()), (3, 2, 1));
         let subjects = |table: &str, version| {
-            let hidden = all.hidden(table, version).unwrap();
+            let hidden = all.hidden(&seen(table, version)).unwrap();
             BTreeSet::from_iter(hidden.subjects)
         };
         assert_eq!(subjects("t", 6), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
         assert_eq!(subjects("t", 7), BTreeSet::from(["b".to_owned()]));
         assert_eq!(subjects("u", 7).len(), 2);
-        assert_ne!(all.hidden("t", 6).unwrap().mark, all.hidden("t", 7).unwrap().mark);
-        assert_eq!(all.hidden("t", 6), all.hidden("u", 1));
+        let mark = |version| all.hidden(&seen("t", version)).unwrap().mark;
+        assert_ne!(mark(6), mark(7));
+        assert_eq!(all.hidden(&seen("t", 6)), all.hidden(&seen("u", 1)));
     }
 
     #[test]
@@ -162,8 +167,9 @@ mod tests {
             gone("q", 1),
         ]);
         assert_eq!(all.base(), 2);
-        assert_eq!(all.hidden("t", 0).unwrap().subjects, HashSet::from(["b".to_owned()]));
-        assert_eq!(all.hidden("t", 1), None);
+        let hidden = all.hidden(&seen("t", 0)).unwrap();
+        assert_eq!(hidden.subjects, HashSet::from(["b".to_owned()]));
+        assert_eq!(all.hidden(&seen("t", 1)), None);
         assert_eq!(list([]).base(), 1);
     }
 
@@ -174,8 +180,21 @@ mod tests {
             What::Deny(vec![denied("q", "b")]),
             gone("q", 5),
         ]);
-        assert!(all.denies_since(0, "t", 9) && !all.denies_since(1, "t", 9));
-        assert!(all.denies_since(1, "t", 4) && !all.denies_since(2, "t", 4));
-        assert!(all.denies_since(1, "u", 9));
+        let since = |seq, table, version| all.denies_since(seq, &seen(table, version));
+        assert!(since(0, "t", 9) && !since(1, "t", 9));
+        assert!(since(1, "t", 4) && !since(2, "t", 4));
+        assert!(since(1, "u", 9));
+    }
+
+    #[test]
+    fn what_was_received_is_hidden_for_an_erasure_only() {
+        let erased = Denied { reason: Reason::Erasure, ..denied("q", "b") };
+        let all = list([What::Deny(vec![denied("r", "a"), erased]), gone("q", 5)]);
+        let received = |version| Seen { received: true, ..seen("t", version) };
+        let hidden = all.hidden(&received(4)).unwrap();
+        assert_eq!(hidden.subjects, HashSet::from(["b".to_owned()]));
+        assert_eq!(all.hidden(&received(5)), None);
+        assert_eq!(all.hidden(&seen("t", 4)).unwrap().subjects.len(), 2);
+        assert!(all.denies_since(0, &received(4)) && !all.denies_since(0, &received(5)));
     }
 }

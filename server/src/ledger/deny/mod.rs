@@ -18,7 +18,7 @@ mod log;
 mod reading;
 mod service;
 
-pub use entry::{Denied, Hidden, Reason};
+pub use entry::{Denied, Hidden, Reason, Seen};
 pub use error::DenyError;
 pub use list::DenyList;
 pub use reading::Reading;

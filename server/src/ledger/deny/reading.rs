@@ -1,5 +1,6 @@
 //! A read that is going on: may it go on?
 
+use super::entry::Seen;
 use super::error::DenyError;
 use super::service::Deny;
 
@@ -10,14 +11,14 @@ pub struct Reading {
     deny: Deny,
     /// The last object of the log that is obeyed.
     seq: u64,
-    /// Derived tables and their versions.
-    tables: Vec<(String, u64)>,
+    /// Tables and their versions.
+    tables: Vec<Seen>,
 }
 
 impl Reading {
-    /// Somebody reads these versions of derived tables, without the rows that are hidden by the log
+    /// Somebody reads these versions of tables, without the rows that are hidden by the log
     /// up to `seq`.
-    pub fn new(deny: Deny, seq: u64, tables: Vec<(String, u64)>) -> Self {
+    pub fn new(deny: Deny, seq: u64, tables: Vec<Seen>) -> Self {
         Self { deny, seq, tables }
     }
 
@@ -36,8 +37,7 @@ impl Reading {
             return Ok(());
         }
         let list = self.deny.current().await?;
-        let denies =
-            |(table, version): &(String, u64)| list.denies_since(self.seq, table, *version);
+        let denies = |seen: &Seen| list.denies_since(self.seq, seen);
         match list.seq() > self.seq && self.tables.iter().any(denies) {
             true => Err(DenyError::Changed),
             false => Ok(()),

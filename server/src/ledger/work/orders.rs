@@ -168,16 +168,61 @@ impl<K: Kind> LongWork<K> {
         order: K::Order,
         key: Option<&str>,
     ) -> Result<Work<K::Run>, LedgerError> {
-        let Inner { shelf, rules, .. } = &*self.0;
-        let mut id = shelf.id();
-        if let Some(key) = key {
-            id = shelf.keyed(&asker.principal, key, &order, &id).await?;
-            match self.get(&id).await {
-                // Its first order may have ended before it was kept.
-                Err(LedgerError::NoWork { .. }) => {}
-                found => return found,
-            }
+        if let Some(key) = key
+            && let Some(run) = self.known(&asker.principal, key, &order).await?
+        {
+            return Ok(run);
         }
+        let id = self.id(&asker.principal, key, &order).await?;
+        self.place_new(&id, asker, order).await
+    }
+
+    /// Work that somebody asked for with a key, if there is any.
+    ///
+    /// # Errors
+    /// [`LedgerError::KeyReused`] if it came with another body.
+    pub async fn known(
+        &self,
+        principal: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<Option<Work<K::Run>>, LedgerError> {
+        let Some(id) = self.0.shelf.known(principal, key, body).await? else { return Ok(None) };
+        match self.get(&id).await {
+            // Its first order may have ended before it was kept.
+            Err(LedgerError::NoWork { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The id of work that is to be placed; with a key, always the same.
+    ///
+    /// # Errors
+    /// [`LedgerError::KeyReused`] if the key came with another body.
+    pub async fn id(
+        &self,
+        principal: &str,
+        key: Option<&str>,
+        body: &impl Serialize,
+    ) -> Result<String, LedgerError> {
+        let shelf = &self.0.shelf;
+        match key {
+            None => Ok(shelf.id()),
+            Some(key) => shelf.keyed(principal, key, body, &shelf.id()).await,
+        }
+    }
+
+    /// The same as [`LongWork::place`], under an id that [`LongWork::id`] gave.
+    ///
+    /// # Errors
+    /// [`LedgerError::WorkWaits`]
+    pub async fn place_new(
+        &self,
+        id: &str,
+        asker: Asker,
+        order: K::Order,
+    ) -> Result<Work<K::Run>, LedgerError> {
+        let Inner { shelf, rules, .. } = &*self.0;
         let count = shelf.open().await?.len();
         if count >= rules.queued {
             return Err(LedgerError::WorkWaits { kind: K::NAME, count, code: K::FULL });
@@ -185,8 +230,8 @@ impl<K: Kind> LongWork<K> {
         let Asker { principal, roles, request_id } = asker;
         let created = Utc::now().timestamp_millis();
         let asked = Asked { order, principal, roles, request_id, created };
-        shelf.ask(&id, &asked).await?;
-        Ok(queued::<K>(&id, &asked))
+        shelf.ask(id, &asked).await?;
+        Ok(queued::<K>(id, &asked))
     }
 
     /// The same as [`LongWork::place`] under an id that was decided on before, such as a version 7 UUID.
@@ -217,6 +262,15 @@ impl<K: Kind> LongWork<K> {
         }
         let (_, run) = self.0.found(id).await?.ok_or_else(unknown)?;
         Ok(run)
+    }
+
+    /// Removes work that has ended, whatever is kept of it; false if it is open.
+    ///
+    /// # Errors
+    /// If the lake cannot be read or written.
+    pub async fn forget(lake: &Lake, id: &str) -> Result<bool, LedgerError> {
+        let shelf: Shelf<Asked<K::Order>, Work<K::Run>> = Shelf::new(lake.clone(), K::FOLDER);
+        shelf.forget(id).await
     }
 
     /// A page of what is in demand, newest first: what has an id smaller than `before`; and the
@@ -258,6 +312,18 @@ impl<K: Kind> LongWork<K> {
             open.extend(self.0.found(&id).await?.filter(|(_, run)| !run.state.is_final()));
         }
         Ok(open)
+    }
+
+    /// Work that somebody has to look after; nothing if it has ended.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn open_one(
+        &self,
+        id: &str,
+    ) -> Result<Option<(Asked<K::Order>, Work<K::Run>)>, LedgerError> {
+        let found = self.0.found(id).await?;
+        Ok(found.filter(|(_, run)| !run.state.is_final()))
     }
 
     /// Sees to it that work cannot be cancelled any more, and says what was asked; nothing if

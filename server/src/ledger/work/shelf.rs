@@ -99,11 +99,7 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         body: &impl Serialize,
         id: &str,
     ) -> Result<String, LedgerError> {
-        let mut digest = Sha256::new();
-        digest.update((principal.len() as u64).to_le_bytes());
-        digest.update(principal.as_bytes());
-        digest.update(key.as_bytes());
-        let path = format!("{}/keys/{}.json", self.folder, hex::encode(digest.finalize()));
+        let path = self.key_path(principal, key);
         let body = hex::encode(Sha256::digest(bytes(&path, body)?));
         let keyed = Keyed { id: id.to_owned(), body: body.clone() };
         if self.lake.create_object(&path, bytes(&path, &keyed)?).await? {
@@ -113,6 +109,25 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
         match found {
             Some(found) if found.body == body => Ok(found.id),
             _ => Err(LedgerError::KeyReused),
+        }
+    }
+
+    /// The id that a key of somebody stands for, if it was used.
+    ///
+    /// # Errors
+    /// [`LedgerError::KeyReused`] if it came with another body.
+    pub async fn known(
+        &self,
+        principal: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<Option<String>, LedgerError> {
+        let path = self.key_path(principal, key);
+        let body = hex::encode(Sha256::digest(bytes(&path, body)?));
+        let found: Option<Keyed> = self.read(&path).await?;
+        match found {
+            Some(found) if found.body != body => Err(LedgerError::KeyReused),
+            found => Ok(found.map(|found| found.id)),
         }
     }
 
@@ -207,7 +222,7 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
                 break;
             }
             if !open.contains(&id) {
-                self.lake.remove_folder(&format!("{}/runs/{id}", self.folder), ASKED).await?;
+                self.remove(&id).await?;
             }
         }
         let keys = format!("{}/keys", self.folder);
@@ -215,6 +230,27 @@ impl<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned> Shelf<A, 
             self.lake.remove_object(&format!("{keys}/{name}")).await?;
         }
         Ok(())
+    }
+
+    /// Removes a run that is not open; false if it is.
+    pub async fn forget(&self, id: &str) -> Result<bool, LedgerError> {
+        if !self.is_id(id) || self.open().await?.iter().any(|open| open == id) {
+            return Ok(false);
+        }
+        self.remove(id).await?;
+        Ok(true)
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), LedgerError> {
+        Ok(self.lake.remove_folder(&format!("{}/runs/{id}", self.folder), ASKED).await?)
+    }
+
+    fn key_path(&self, principal: &str, key: &str) -> String {
+        let mut digest = Sha256::new();
+        digest.update((principal.len() as u64).to_le_bytes());
+        digest.update(principal.as_bytes());
+        digest.update(key.as_bytes());
+        format!("{}/keys/{}.json", self.folder, hex::encode(digest.finalize()))
     }
 
     fn open_path(&self, id: &str) -> String {
