@@ -128,9 +128,11 @@ impl Site {
             ("machine_learning_curated", "subject_id"),
         ] {
             let sql = format!(
-                "SELECT * FROM {table} WHERE {column} IN ('{subject}', 'serial-of-{name}') ORDER BY 1, 2, 3, 4"
+                "SELECT * FROM {table} WHERE {column} IN ('{subject}', 'serial-of-{name}')"
             );
-            rows.push(self.sql(&sql).await);
+            let mut found = self.sql(&sql).await;
+            found.as_array_mut().unwrap().sort_by_key(Value::to_string);
+            rows.push(found);
         }
         rows
     }
