@@ -116,10 +116,9 @@ async fn is_gone_and_stays_out() {
     let other = App::open(&lake.config).await.unwrap();
     assert!(other.suppression.newest().await.unwrap().email("ada@x.c"));
     // The lake knows it from hashes only.
-    for object in ["system/suppression/00000000000000000001.json"] {
-        let text = std::fs::read_to_string(lake.root().join(object)).unwrap();
-        assert!(!text.contains("ada") && !text.contains("\"d1\"") && text.contains("e1"), "{text}");
-    }
+    let object = lake.root().join("system/suppression/00000000000000000001.json");
+    let text = std::fs::read_to_string(object).unwrap();
+    assert!(!text.contains("ada") && !text.contains("\"d1\"") && text.contains("e1"), "{text}");
 }
 
 /// The log after an erasure, read by a program that shares no code with the server: the rows that went are

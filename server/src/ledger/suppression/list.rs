@@ -176,10 +176,12 @@ mod tests {
         assert_ne!(before.key, after.key);
         assert_eq!(before.key, new.ids().next().unwrap());
         let list = SuppressionList::default();
-        let list = list.with(&[before], &new).unwrap().with(&[after.clone()], &new).unwrap();
+        let list =
+            list.with(&[before], &new).unwrap().with(std::slice::from_ref(&after), &new).unwrap();
         assert!(list.email("ada@x.c") && list.email("bob@x.c"));
         assert_eq!(list.device("d"), Some(5));
-        let unread = SuppressionList::default().with(&[after.clone()], &old).unwrap_err();
+        let unread =
+            SuppressionList::default().with(std::slice::from_ref(&after), &old).unwrap_err();
         assert!(matches!(unread, NotRead::NoKey(id) if id == after.key));
     }
 
