@@ -100,7 +100,9 @@ impl Saga {
         parts: &mut [Part],
     ) -> Result<(), ConsentError> {
         let erases = parts.iter().any(Part::erases);
-        let mut tables = attempt.run().what.tables.clone();
+        // What they were before the one whose turn it is, is of no use to those that wait for its purge.
+        let own = attempt.run().what.step <= RevocationStep::Delete;
+        let mut tables = if own { attempt.run().what.tables.clone() } else { Vec::new() };
         let known = tables.len();
         for declared in self.pipeline.tables() {
             let wanted = erases || declared.zone != Zone::Landing;
@@ -116,13 +118,16 @@ impl Saga {
                 ..CertifiedTable::default()
             });
         }
-        if tables.len() > known {
+        if own && tables.len() > known {
             attempt.run().what.tables.clone_from(&tables);
             attempt.told().await?;
         }
         for part in parts {
             if part.run.what.tables.is_empty() {
                 part.run.what.tables.clone_from(&tables);
+                if !own {
+                    attempt.tell(&part.run).await?;
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use super::certificates::Certificates;
 use super::error::ConsentError;
 use super::holds::Holds;
 use super::looks::Looks;
+use super::purge::Went;
 use super::secrets::{Secret, Secrets};
 use super::service::ConsentRules;
 use crate::lake::Lake;
@@ -78,7 +79,7 @@ pub(super) struct Part {
     pub run: RevocationInfo,
     pub secret: Secret,
     /// Whether it is the one whose turn it is.
-    own: bool,
+    pub own: bool,
 }
 
 impl Part {
@@ -154,7 +155,11 @@ impl Kind for Saga {
                     self.delete(attempt, &mut parts).await?
                 }
                 RevocationStep::Redact => self.redact(attempt, &mut parts).await?,
-                RevocationStep::Purge => self.purge(attempt, &mut parts).await?,
+                RevocationStep::Purge => match self.purge(attempt, &mut parts).await? {
+                    Went::Through => true,
+                    Went::GaveWay => self.catch_up(attempt).await?,
+                    Went::Stopped => false,
+                },
                 RevocationStep::Verify => self.verify(attempt, &mut parts).await?,
                 RevocationStep::Certify => self.certify(attempt, &mut parts).await?,
                 RevocationStep::Done => break,
@@ -226,6 +231,42 @@ impl Saga {
         };
         all.retain(|part| part.run.what.step == step);
         Ok((step, all))
+    }
+
+    /// Those that wait behind a purge and whose rows are still in the tables.
+    pub(super) async fn behind(
+        &self,
+        attempt: &Attempt<'_, Self>,
+    ) -> Result<Vec<Part>, ConsentError> {
+        let mut parts = self.parts(attempt).await?;
+        parts.retain(|part| !part.own && part.run.what.step < RevocationStep::Purge);
+        Ok(parts)
+    }
+
+    /// Takes the rows of those out of the tables that wait behind a purge, which may have to wait for
+    /// hours. Who comes meanwhile is left to the next time, so that the purge goes on now and then. False
+    /// where the attempt is to stop.
+    async fn catch_up(&self, attempt: &Attempt<'_, Self>) -> Result<bool, ConsentError> {
+        let mut behind = self.behind(attempt).await?;
+        for step in [RevocationStep::Erase, RevocationStep::Delete, RevocationStep::Redact] {
+            let (mut parts, others): (Vec<Part>, Vec<Part>) =
+                behind.into_iter().partition(|part| part.run.what.step == step);
+            if !parts.is_empty() {
+                let done = match step {
+                    RevocationStep::Erase => self.erase(attempt, &mut parts).await?,
+                    RevocationStep::Delete => self.delete(attempt, &mut parts).await?,
+                    _ => self.redact(attempt, &mut parts).await?,
+                };
+                if !done {
+                    return Ok(false);
+                }
+                for part in &parts {
+                    attempt.tell(&part.run).await?;
+                }
+            }
+            behind = parts.into_iter().chain(others).collect();
+        }
+        Ok(true)
     }
 
     /// The one whose turn it is, and those that wait behind it and are acknowledged.
