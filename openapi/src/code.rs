@@ -57,6 +57,7 @@ codes! {
     LegalHoldNotFound 404 "legal_hold_not_found" "There is no such legal hold, or it has ended."
     CertificateNotFound 404 "certificate_not_found" "There is no certificate: nothing is proved yet."
     PromotionNotFound 404 "promotion_not_found" "There is no such promotion, or it is not kept any more."
+    SnapshotNotFound 404 "snapshot_not_found" "There is no such snapshot, or none whose tables the token's roles may see; or it has no such file or table."
     MethodNotAllowed 405 "method_not_allowed" "The path is there, and does not take this method."
     NotAcceptable 406 "not_acceptable" "The result has none of the formats that `Accept` names."
     BodyTimeout 408 "body_timeout" "The rest of the body did not come in time."
@@ -66,12 +67,15 @@ codes! {
     LegalHold 409 "legal_hold" "A customer's data is held for a legal reason; nothing was done for any."
     ErasureOpen 409 "erasure_open" "A customer is being erased already; nothing was done for any."
     NotCancelled 409 "not_cancelled" "It cannot be cancelled any more."
+    NameTaken 409 "name_taken" "Another snapshot has this name."
     Conflict 409 "conflict" "Others kept changing the same thing; nothing was done."
     Purged 410 "purged" "The history of a table before this version was removed for good; `detail` names the request."
+    Redacted 410 "redacted" "Rows of this snapshot are not given any more, as a consent ended; `superseded_by` is the snapshot without them."
     BodyTooLarge 413 "body_too_large" "The body has more bytes than the server takes; nothing of it is used."
     StatementTooLong 413 "statement_too_long" "The text of the statement is longer than its role may send."
     UnsupportedMediaType 415 "unsupported_media_type" "The body has a content type, or an encoding, that this path does not take."
     EncodingUnsupported 415 "encoding_unsupported" "The body is in a `Content-Encoding` other than gzip and zstd."
+    RangeNotSatisfiable 416 "range_not_satisfiable" "The file has no such bytes."
     NotASelect 422 "not_a_select" "The statement is anything but a SELECT, or EXPLAIN of one."
     StatementEmpty 422 "statement_empty" "There is no statement."
     StatementTooDeep 422 "statement_too_deep" "The statement is nested, or chains operators, deeper than its role may."
@@ -99,6 +103,7 @@ codes! {
     Stopping 503 "stopping" "The server is stopping."
     Busy 503 "busy" "As much of this runs as may run at once."
     ConsentChanged 503 "consent_changed" "A customer withdrew their consent while this was read; ask again."
+    Redacting 503 "redacting" "A consent ended, and the snapshot is being rewritten without its rows; ask again."
     ConsentUnknown 503 "consent_unknown" "Whether consents were withdrawn cannot be found out at the moment, so no row is given."
     AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
@@ -124,6 +129,7 @@ impl Code {
             410 => "Gone",
             413 => "Payload Too Large",
             415 => "Unsupported Media Type",
+            416 => "Range Not Satisfiable",
             422 => "Unprocessable Entity",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",

@@ -12,6 +12,7 @@ mod maintenance;
 mod problem;
 mod promotions;
 mod revocations;
+mod snapshots;
 mod sql;
 mod statements;
 mod tables;
@@ -43,6 +44,11 @@ pub use revocations::{
     ErasureList, FoundObject, RevocationCause, RevocationInfo, RevocationList, RevocationOf,
     RevocationPath, RevocationQuery, RevocationRequest, RevocationRun, RevocationState,
     RevocationStep,
+};
+pub use snapshots::{
+    Manifest, SNAPSHOT_FORMAT, SnapshotColumn, SnapshotDataQuery, SnapshotFile, SnapshotFilePath,
+    SnapshotFileQuery, SnapshotInfo, SnapshotList, SnapshotPath, SnapshotQuery, SnapshotRequest,
+    SnapshotTable,
 };
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath};

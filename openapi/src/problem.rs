@@ -27,6 +27,9 @@ pub struct Problem {
     /// The request, as the header `X-Request-Id` and the server's log name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Of a snapshot that was redacted: the id of the one without the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<String>,
 }
 
 impl Problem {
@@ -39,6 +42,7 @@ impl Problem {
             detail: detail.into(),
             code: code.name().to_owned(),
             request_id: None,
+            superseded_by: None,
         }
     }
 }
