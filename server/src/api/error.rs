@@ -1,6 +1,6 @@
 //! The one mapping of errors to HTTP: RFC 9457, without paths, secrets or plan texts.
 
-use axum::http::header::{ACCEPT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stedi_openapi::{Code, Problem};
@@ -8,6 +8,7 @@ use stedi_openapi::{Code, Problem};
 use crate::auth::AuthError;
 use crate::consent::ConsentError;
 use crate::edge::problem;
+use crate::lake::LakeError;
 use crate::landing::LandingError;
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
@@ -48,6 +49,12 @@ pub(super) enum ApiError {
     /// A `Content-Encoding` that is not taken.
     #[error("the body may be gzip, zstd, or neither")]
     Encoding,
+    /// Bytes that a file does not have.
+    #[error("the file has {0} bytes, and none of those that are asked for")]
+    NoSuchBytes(u64),
+    /// A file that ends too early, or too late.
+    #[error("the store gave another number of bytes than it said")]
+    Broken,
     /// A task of the request came to no end.
     #[error("task: {0}")]
     Task(String),
@@ -69,6 +76,9 @@ pub(super) enum ApiError {
     /// Long work.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The lake cannot be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -92,7 +102,8 @@ impl ApiError {
             Self::MediaType(_) => Code::UnsupportedMediaType,
             Self::Encoding => Code::EncodingUnsupported,
             Self::Landing(error) => error.code(),
-            Self::Task(_) => Code::Internal,
+            Self::Task(_) | Self::Broken | Self::Lake(_) => Code::Internal,
+            Self::NoSuchBytes(_) => Code::RangeNotSatisfiable,
             Self::NotAcceptable => Code::NotAcceptable,
             Self::TooLarge(_) => Code::BodyTooLarge,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
@@ -149,6 +160,12 @@ impl IntoResponse for ApiError {
         let mut response = problem(code, self.detail());
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
+        // RFC 9110, section 15.5.17.
+        if let Self::NoSuchBytes(bytes) = &self
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{bytes}"))
+        {
+            headers.insert(CONTENT_RANGE, range);
+        }
         match status {
             // RFC 6750, section 3.
             StatusCode::UNAUTHORIZED if code == Code::TokenMissing => {

@@ -26,6 +26,8 @@ mod origin;
 mod prefer;
 mod promotions;
 mod query_code;
+mod range;
+mod ranged;
 mod recorded;
 mod result;
 mod revocations;

@@ -2,6 +2,7 @@
 //! tables are opened, written and committed, and the sessions that plans run in.
 
 mod bucket;
+mod bytes;
 mod cache;
 mod changes;
 mod commit;
@@ -34,6 +35,7 @@ mod without;
 mod write;
 
 pub use bucket::Kept;
+pub use bytes::ObjectBytes;
 pub use changes::{Changes, Untold};
 pub use commit::{Author, Change, Mode, Replaced, commit};
 pub use dialect::StatementDialect;

@@ -1,0 +1,243 @@
+//! Bytes of one object of the lake over HTTP: as a whole or a range of them, as the store gives them.
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+
+use super::error::ApiError;
+use super::range::Wanted;
+use crate::lake::{Lake, ObjectBytes};
+use crate::ledger::audit::{End, Open, Outcome};
+
+/// The media type of Parquet files.
+pub(super) const PARQUET: &str = "application/vnd.apache.parquet";
+/// RFC 9530, section 3.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// Asked before each part leaves whether it may.
+pub(super) type Gate = Box<dyn Fn() -> BoxFuture<'static, Result<(), ApiError>> + Send + Sync>;
+
+/// Bytes that are not all given; the connection ends with it.
+#[derive(Debug, thiserror::Error)]
+#[error("the file is not whole")]
+struct Broken;
+
+/// An object that somebody asks for.
+pub(super) struct Ranged {
+    /// Where it is.
+    pub lake: Lake,
+    /// Its path below the lake's root.
+    pub path: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// The same only for the same bytes, without quotes: ASCII that needs no escape.
+    pub tag: String,
+    /// The digest of all its bytes, where that is known.
+    pub sha256: Option<[u8; 32]>,
+    /// What it is.
+    pub media_type: &'static str,
+    /// Whether it may still be given.
+    pub gate: Option<Gate>,
+    /// The record of its being given: one with its bytes where they leave at once, otherwise with a
+    /// beginning and an end.
+    pub open: Option<Open>,
+}
+
+impl Ranged {
+    /// The answer to GET or HEAD with these headers: 200, 206 or 304.
+    ///
+    /// # Errors
+    /// What the gate says; [`ApiError::NoSuchBytes`] for a range beyond the end,
+    /// [`ApiError::NotFound`] if there is no such object.
+    pub async fn answer(
+        mut self,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response, ApiError> {
+        let open = self.open.take();
+        match self.begin(method, headers).await {
+            // The same head with no or all of its bytes.
+            Ok((head, None)) => {
+                ended(open, End::ok()).await?;
+                Ok(head)
+            }
+            Ok((head, Some(parts))) => self.give(head, parts, open).await,
+            Err(error) => {
+                ended(open, End::other(Outcome::Failed, error.code().name())).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The head of the answer, and the bytes that belong to it.
+    async fn begin(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<(Response, Option<Parts>), ApiError> {
+        self.may().await?;
+        // A range is asked for with GET only (RFC 9110, section 14.2).
+        let mut wanted = Wanted::of(headers, &self.tag, self.bytes);
+        if *method == Method::HEAD && wanted != Wanted::Known {
+            wanted = Wanted::Whole;
+        }
+        let mut head = Response::new(Body::empty());
+        let out = head.headers_mut();
+        out.insert(ETAG, text(format!("\"{}\"", self.tag))?);
+        out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let range = match wanted {
+            Wanted::None => return Err(ApiError::NoSuchBytes(self.bytes)),
+            Wanted::Known => {
+                *head.status_mut() = StatusCode::NOT_MODIFIED;
+                return Ok((head, None));
+            }
+            Wanted::Whole => 0..self.bytes,
+            Wanted::Part(range) => {
+                let (first, last) = (range.start, range.end - 1);
+                out.insert(CONTENT_RANGE, text(format!("bytes {first}-{last}/{}", self.bytes))?);
+                *head.status_mut() = StatusCode::PARTIAL_CONTENT;
+                range
+            }
+        };
+        let out = head.headers_mut();
+        out.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        out.insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+        if let Some(digest) = &self.sha256 {
+            out.insert(REPR_DIGEST, text(format!("sha-256=:{}:", STANDARD.encode(digest)))?);
+        }
+        if *method == Method::HEAD || range.is_empty() {
+            return Ok((head, None));
+        }
+        let left = range.end - range.start;
+        let parts = self.lake.read_range(&self.path, range).await?;
+        let parts = parts.ok_or(ApiError::NotFound)?;
+        Ok((head, Some(Parts { parts, left })))
+    }
+
+    /// The whole answer.
+    async fn give(
+        self,
+        head: Response,
+        mut parts: Parts,
+        mut open: Option<Open>,
+    ) -> Result<Response, ApiError> {
+        let first = match parts.next().await {
+            Ok(first) => first,
+            Err(error) => {
+                ended(open, End::other(Outcome::Failed, error.code().name())).await?;
+                return Err(error);
+            }
+        };
+        let (head, _) = head.into_parts();
+        if parts.left == 0 {
+            count(open.as_ref(), &first);
+            ended(open, End::ok()).await?;
+            // To record it may have taken a while.
+            self.may().await?;
+            return Ok(Response::from_parts(head, Body::from(first)));
+        }
+        if let Some(open) = &mut open {
+            open.leave().await?;
+        }
+        let gate = self.gate;
+        let state = Some((Some(first), parts, gate, open));
+        let body = stream::try_unfold(state, async |state| {
+            let Some((first, mut parts, gate, open)) = state else { return Ok(None) };
+            match next(first, &mut parts, gate.as_ref(), open).await {
+                Ok((part, open)) => {
+                    let rest = (parts.left > 0).then_some((None, parts, gate, open));
+                    Ok(Some((part, rest)))
+                }
+                Err(broken) => Err(broken),
+            }
+        });
+        Ok(Response::from_parts(head, Body::from_stream(body.boxed())))
+    }
+
+    async fn may(&self) -> Result<(), ApiError> {
+        match &self.gate {
+            Some(gate) => gate().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The part that leaves now, and the record if it is not the last one.
+async fn next(
+    first: Option<Bytes>,
+    parts: &mut Parts,
+    gate: Option<&Gate>,
+    open: Option<Open>,
+) -> Result<(Bytes, Option<Open>), Broken> {
+    let part = async {
+        let part = match first {
+            Some(first) => first,
+            None => parts.next().await?,
+        };
+        if let Some(gate) = gate {
+            gate().await?;
+        }
+        Ok::<Bytes, ApiError>(part)
+    };
+    match part.await {
+        Ok(part) if parts.left > 0 => {
+            count(open.as_ref(), &part);
+            Ok((part, open))
+        }
+        // The last part says that all is there: not before that is on record.
+        Ok(part) => {
+            count(open.as_ref(), &part);
+            ended(open, End::ok()).await.map_err(|_| Broken)?;
+            Ok((part, None))
+        }
+        Err(error) => {
+            tracing::info!(code = %error.code(), %error, "a file broke off");
+            // Recorded or not, it is broken.
+            let _ = ended(open, End::other(Outcome::Failed, error.code().name())).await;
+            Err(Broken)
+        }
+    }
+}
+
+/// The bytes of an answer.
+struct Parts {
+    parts: ObjectBytes,
+    /// Bytes that are still to come.
+    left: u64,
+}
+
+impl Parts {
+    async fn next(&mut self) -> Result<Bytes, ApiError> {
+        let part = match self.parts.next().await {
+            Some(part) => part?,
+            None => return Err(ApiError::Broken),
+        };
+        self.left = self.left.checked_sub(part.len() as u64).ok_or(ApiError::Broken)?;
+        Ok(part)
+    }
+}
+
+fn count(open: Option<&Open>, part: &Bytes) {
+    if let Some(open) = open {
+        open.counts().add(0, part.len() as u64);
+    }
+}
+
+async fn ended(open: Option<Open>, end: End) -> Result<(), ApiError> {
+    match open {
+        Some(open) => Ok(open.end(end).await?),
+        None => Ok(()),
+    }
+}
+
+fn text(value: String) -> Result<HeaderValue, ApiError> {
+    HeaderValue::try_from(value).map_err(|error| ApiError::Task(error.to_string()))
+}
