@@ -12,6 +12,7 @@ mod maintenance;
 mod problem;
 mod promotions;
 mod revocations;
+mod sharing;
 mod snapshots;
 mod sql;
 mod statements;
@@ -44,6 +45,12 @@ pub use revocations::{
     ErasureList, FoundObject, RevocationCause, RevocationInfo, RevocationList, RevocationOf,
     RevocationPath, RevocationQuery, RevocationRequest, RevocationRun, RevocationState,
     RevocationStep,
+};
+pub use sharing::{
+    OneShare, Share, ShareList, SharePath, SharedChangesQuery, SharedFile, SharedFilePath,
+    SharedFormat, SharedLine, SharedMetadata, SharedProtocol, SharedQuery, SharedSchema,
+    SharedSchemaList, SharedSchemaPath, SharedTable, SharedTableList, SharedTablePath,
+    SharedVersionQuery, SharingError, SharingPage,
 };
 pub use snapshots::{
     Manifest, SNAPSHOT_FORMAT, SnapshotColumn, SnapshotDataQuery, SnapshotFile, SnapshotFilePath,

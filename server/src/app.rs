@@ -27,6 +27,7 @@ use crate::query::{
     Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits, Statements,
     StatementsRules,
 };
+use crate::sharing::{Sharing, SharingRules};
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct App {
     pub audit: Audit,
     /// Whose rows no read returns.
     pub deny: Deny,
+    /// Tables are shared with programs of others.
+    pub sharing: Sharing,
     /// Customers withdraw their consent.
     pub revocations: Revocations,
     /// Whose records are kept out.
@@ -180,6 +183,14 @@ impl App {
             looks: Looks::new(lake.clone()),
             rules: consent_rules(config),
         };
+        let sharing = Sharing::new(
+            lake.clone(),
+            Arc::clone(&pipeline),
+            catalog.clone(),
+            deny.clone(),
+            &key,
+            sharing_rules(config),
+        );
         let revocations = Revocations::new(saga, key, audit.clone());
         let (follows, opened) = (promotions.clone(), revocations.clone());
         let loaded = move |asker, result: LoadResult| {
@@ -214,6 +225,7 @@ impl App {
             statements,
             audit,
             deny,
+            sharing,
             revocations,
             suppression,
         })
@@ -269,6 +281,14 @@ fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
             keep: Duration::from_secs(config.landing.key_seconds),
         },
     })
+}
+
+fn sharing_rules(config: &Config) -> SharingRules {
+    SharingRules {
+        holds: Duration::from_secs(config.sharing.url_seconds),
+        url: config.sharing.url.clone(),
+        scheme: if config.http.tls.is_some() { "https" } else { "http" },
+    }
 }
 
 fn consent_rules(config: &Config) -> ConsentRules {

@@ -18,3 +18,4 @@ pub mod pipeline;
 pub mod promotion;
 pub mod query;
 pub mod sample;
+pub mod sharing;

@@ -47,6 +47,7 @@ mod rejects;
 mod replay;
 mod revocations;
 mod serve;
+mod sharing;
 mod sql;
 mod statements;
 mod stopped;

@@ -7,6 +7,7 @@ mod maintain;
 mod promote;
 mod ready;
 mod revoke;
+mod share;
 mod show;
 mod tables;
 
@@ -57,6 +58,8 @@ enum Command {
     Revoke(revoke::Revoke),
     /// Forgets customers, and waits until nothing is left of them anywhere.
     Erase(revoke::Revoke),
+    /// Lets programs of others read tables by the Delta Sharing protocol.
+    Share(share::Share),
     /// Lists the tables that are there for you.
     Tables(tables::Tables),
 }
@@ -80,7 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let outcome: Result<(), ClientError> = runtime.block_on(async {
         let server = Server::new(&cli.server)?;
-        let server = match cli.token {
+        let server = match &cli.token {
             Some(token) => server.with_token(token),
             None => server,
         };
@@ -95,6 +98,7 @@ pub fn run(cli: Cli) -> ExitCode {
                 revoke.run(CertificateKind::Revocation, &server, cli.format).await
             }
             Command::Erase(erase) => erase.run(CertificateKind::Erasure, &server, cli.format).await,
+            Command::Share(share) => share.run(&cli.server, cli.token.as_deref()),
             Command::Tables(tables) => tables.run(&server, cli.format).await,
         }
     });

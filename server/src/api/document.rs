@@ -12,13 +12,14 @@ use utoipa::openapi::{OpenApi, Paths, Server, Tag};
 pub(super) const BEARER: &str = "token";
 
 /// What a group of routes is about.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("audit", "What was done, by whom, and whether that record is whole."),
     ("sql", "Statements over the tables that a role sees, and what they may take."),
     ("landing", "Records come in."),
     ("promotions", "Derived tables are brought up to date."),
     ("maintenance", "Tables are kept quick and small, without a change of their rows."),
     ("tables", "What there is: tables with their columns, versions and lineage."),
+    ("sharing", "Tables for programs that speak the Delta Sharing protocol."),
     ("service", "Whether the service lives and is ready, and its description."),
 ];
 

@@ -15,6 +15,7 @@ use crate::ledger::audit::AuditError;
 use crate::maintenance::MaintenanceError;
 use crate::promotion::PromotionError;
 use crate::query::{QueryError, StatementError};
+use crate::sharing::SharingError;
 
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,9 @@ pub(super) enum ApiError {
     /// A table or statement.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// What is shared.
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     /// A statement that runs by itself.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -112,6 +116,7 @@ impl ApiError {
             Self::Maintenance(error) => error.code(),
             Self::Ledger(error) => error.code(),
             Self::Consent(error) => error.code(),
+            Self::Sharing(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound

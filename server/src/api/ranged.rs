@@ -30,12 +30,18 @@ pub(super) type Gate = Box<dyn Fn() -> BoxFuture<'static, Result<(), ApiError>> 
 #[error("the file is not whole")]
 struct Broken;
 
+/// Where bytes are.
+pub(super) enum Source {
+    /// In an object of a lake: its path below the root.
+    Object(Lake, String),
+    /// Here.
+    Memory(Bytes),
+}
+
 /// An object that somebody asks for.
 pub(super) struct Ranged {
-    /// Where it is.
-    pub lake: Lake,
-    /// Its path below the lake's root.
-    pub path: String,
+    /// Where its bytes are.
+    pub source: Source,
     /// How many bytes it has.
     pub bytes: u64,
     /// The same only for the same bytes, without quotes: ASCII that needs no escape.
@@ -117,8 +123,17 @@ impl Ranged {
             return Ok((head, None));
         }
         let left = range.end - range.start;
-        let parts = self.lake.read_range(&self.path, range).await?;
-        let parts = parts.ok_or(ApiError::NotFound)?;
+        let parts = match &self.source {
+            Source::Object(lake, path) => {
+                lake.read_range(path, range).await?.ok_or(ApiError::NotFound)?
+            }
+            Source::Memory(bytes) => {
+                let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
+                let range = place(range.start)..place(range.end).min(bytes.len());
+                let part = (range.start <= range.end).then(|| bytes.slice(range));
+                stream::iter(part).map(Ok).boxed()
+            }
+        };
         Ok((head, Some(Parts { parts, left })))
     }
 

@@ -22,8 +22,8 @@ use super::state::ApiState;
 use super::tables::READERS;
 use super::{
     audit, certificates, denied, docs, document, erasures, health, history, holds, imports,
-    landing, limits, maintenance, metrics, promotions, query_code, revocations, sql, statements,
-    tables,
+    landing, limits, maintenance, metrics, promotions, query_code, revocations, shared_files,
+    shared_tables, shares, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -111,6 +111,32 @@ const MAINTAIN: [Code; 4] =
     [Code::TableNotFound, Code::UnsupportedMediaType, Code::KeyReused, Code::Busy];
 const CANCEL_MAINTENANCE: [Code; 2] = [Code::MaintenanceNotFound, Code::AuditUnavailable];
 
+/// What a question for a shared table can answer besides.
+const SHARED: [Code; 2] = [Code::NotFound, Code::TableNotFound];
+const SHARED_FILES: [Code; 9] = [
+    Code::NotFound,
+    Code::TableNotFound,
+    Code::Purged,
+    Code::FileGone,
+    Code::UnsupportedMediaType,
+    Code::NoSuchVersion,
+    Code::ConsentChanged,
+    Code::ConsentUnknown,
+    Code::AuditUnavailable,
+];
+const SHARED_FILE: [Code; 10] = [
+    Code::UrlInvalid,
+    Code::NotFound,
+    Code::TableNotFound,
+    Code::Purged,
+    Code::FileGone,
+    Code::RangeNotSatisfiable,
+    Code::NoSuchVersion,
+    Code::ConsentChanged,
+    Code::ConsentUnknown,
+    Code::AuditUnavailable,
+];
+
 fn routes() -> Routes {
     Routes::new()
         .open(routes!(health::alive), &[])
@@ -126,6 +152,16 @@ fn routes() -> Routes {
         .signed_in(&READERS, routes!(statements::result), &query_code::RESULT)
         .signed_in(&READERS, routes!(statements::cancel), &CANCEL_STATEMENT)
         .signed_in(&READERS, routes!(history::read), &[Code::TableNotFound])
+        .signed_in(&READERS, routes!(shares::list), &[])
+        .signed_in(&READERS, routes!(shares::one), &[Code::NotFound])
+        .signed_in(&READERS, routes!(shares::schemas), &[Code::NotFound])
+        .signed_in(&READERS, routes!(shares::tables), &[Code::NotFound])
+        .signed_in(&READERS, routes!(shares::all_tables), &[Code::NotFound])
+        .signed_in(&READERS, routes!(shared_tables::version), &SHARED)
+        .signed_in(&READERS, routes!(shared_tables::metadata), &SHARED)
+        .signed_in(&READERS, routes!(shared_tables::query), &SHARED_FILES)
+        .signed_in(&READERS, routes!(shared_tables::changes), &SHARED_FILES)
+        .open(routes!(shared_files::file), &SHARED_FILE)
         .signed_in(&[], routes!(audit::list), &[Code::AuditUnavailable])
         .signed_in(&[], routes!(audit::verify), &[Code::AuditUnavailable])
         .signed_in(&LOADERS, routes!(landing::load), &LOAD)

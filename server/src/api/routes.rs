@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use serde_json::json;
-use stedi_openapi::{Code, Problem};
+use stedi_openapi::{Code, Problem, SharingError};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -16,6 +16,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use super::document;
 use super::state::ApiState;
 use crate::auth::Role;
+use crate::edge::SHARING;
 
 /// What any route can answer.
 const ANY: [Code; 3] = [Code::HeadersTooLarge, Code::Internal, Code::Timeout];
@@ -69,6 +70,7 @@ impl Routes {
         more: impl Fn(&mut Operation),
     ) -> Self {
         let components = self.0.get_openapi_mut().components.get_or_insert_default();
+        let sharing = paths.paths.keys().any(|path| path.starts_with(SHARING));
         for operation in paths.paths.values_mut().flat_map(operations) {
             let mut all = BTreeMap::<u16, Vec<Code>>::new();
             let asks = operation.parameters.is_some() || operation.request_body.is_some();
@@ -84,12 +86,12 @@ impl Routes {
             for (status, codes) in all {
                 match operation.responses.responses.entry(status.to_string()) {
                     Entry::Vacant(vacant) => {
-                        vacant.insert(problem(components, status, &codes));
+                        vacant.insert(problem(components, status, &codes, sharing));
                     }
                     // The handler has an answer of its own with this status.
                     Entry::Occupied(mut own) => {
                         if let RefOr::T(own) = own.get_mut() {
-                            own.content.extend(described(status, &codes).content);
+                            own.content.extend(described(status, &codes, sharing).content);
                         }
                     }
                 }
@@ -104,6 +106,7 @@ impl Routes {
         let (router, mut document) = self.0.split_for_parts();
         let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
         Problem::schemas(&mut schemas);
+        schemas.push((SharingError::name().into_owned(), SharingError::schema()));
         document.components.get_or_insert_default().schemas.extend(schemas);
         (router, document)
     }
@@ -124,33 +127,46 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 /// A reference to the answer with one of these codes, which is written once.
-fn problem(components: &mut Components, status: u16, codes: &[Code]) -> RefOr<Response> {
+fn problem(
+    components: &mut Components,
+    status: u16,
+    codes: &[Code],
+    sharing: bool,
+) -> RefOr<Response> {
     let name = codes.iter().map(|code| code.name()).collect::<Vec<_>>().join(".");
-    let described = || RefOr::T(described(status, codes));
+    let name = if sharing { format!("sharing.{name}") } else { name };
+    let described = || RefOr::T(described(status, codes, sharing));
     components.responses.entry(name.clone()).or_insert_with(described);
     RefOr::Ref(Ref::from_response_name(name))
 }
 
-fn described(status: u16, codes: &[Code]) -> Response {
+fn described(status: u16, codes: &[Code], sharing: bool) -> Response {
     let meanings = codes.iter().map(|code| format!("`{code}`: {}", code.meaning()));
     let examples = codes.iter().map(|code| {
-        let body = json!({
-            "type": "about:blank",
-            "title": code.title(),
-            "status": status,
-            "detail": code.meaning(),
-            "code": code.name(),
-        });
+        let body = match sharing {
+            true => json!({ "errorCode": code.name(), "message": code.meaning() }),
+            false => json!({
+                "type": "about:blank",
+                "title": code.title(),
+                "status": status,
+                "detail": code.meaning(),
+                "code": code.name(),
+            }),
+        };
         let example = utoipa::openapi::example::ExampleBuilder::new().value(Some(body)).build();
         (code.name(), RefOr::T(example))
     });
+    let (schema, kind) = match sharing {
+        true => (SharingError::name(), "application/json"),
+        false => (Problem::name(), "application/problem+json"),
+    };
     let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(Problem::name())))
+        .schema(Some(Ref::from_schema_name(schema)))
         .examples_from_iter(examples)
         .build();
     let response = ResponseBuilder::new()
         .description(meanings.collect::<Vec<_>>().join("\n\n"))
-        .content("application/problem+json", content);
+        .content(kind, content);
     let header = |text: &str, kind: Type| {
         HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(text)).build()
     };

@@ -16,6 +16,7 @@ mod memory;
 mod metrics;
 mod pipeline;
 mod promotion;
+mod sharing;
 mod statements;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub use memory::MemoryConfig;
 pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
 pub use promotion::PromotionConfig;
+pub use sharing::SharingConfig;
 pub use statements::StatementsConfig;
 
 /// Everything a server needs to know.
@@ -57,6 +59,8 @@ pub struct Config {
     pub promotion: PromotionConfig,
     /// How soon a withdrawn consent is obeyed.
     pub consent: ConsentConfig,
+    /// How tables are shared.
+    pub sharing: SharingConfig,
     /// How tables are kept quick and small.
     pub maintenance: MaintenanceConfig,
     /// What plans may use.
@@ -89,6 +93,7 @@ impl Default for Config {
             landing: LandingConfig::default(),
             promotion: PromotionConfig::default(),
             consent: ConsentConfig::default(),
+            sharing: SharingConfig::default(),
             maintenance: MaintenanceConfig::default(),
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stedi_openapi::{Code, Problem};
 
 use super::request_id::RequestId;
@@ -16,6 +16,8 @@ use super::request_id::RequestId;
 const MEDIA_TYPE: &str = "application/problem+json";
 /// Bytes of a problem that somebody below made.
 const PROBLEM_BYTES: usize = 256 * 1024;
+/// Below this path errors have the words of the Delta Sharing protocol.
+pub const SHARING: &str = "/sharing/";
 /// Characters of what the router says of a body or query that it could not read.
 const DETAIL_CHARS: usize = 300;
 /// Seconds after which it may be better.
@@ -38,6 +40,7 @@ pub fn problem(code: Code, detail: impl Into<String>) -> Response {
 /// JSON that is no problem stays: it is the answer of a resource that has one for this status.
 pub(super) async fn problems(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
+    let sharing = request.uri().path().starts_with(SHARING);
     let response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -52,7 +55,7 @@ pub(super) async fn problems(request: Request, next: Next) -> Response {
         let later = HeaderValue::from_static(LATER);
         response.headers_mut().entry(RETRY_AFTER).or_insert(later);
     }
-    named(response, id).await
+    named(response, id, sharing).await
 }
 
 enum Kind {
@@ -119,7 +122,7 @@ fn word(status: StatusCode) -> Code {
 }
 
 /// The problem with its request's id, and its code for who logs and counts.
-async fn named(response: Response, id: Option<RequestId>) -> Response {
+async fn named(response: Response, id: Option<RequestId>, sharing: bool) -> Response {
     let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, PROBLEM_BYTES).await.unwrap_or_default();
     let Ok(Value::Object(mut problem)) = serde_json::from_slice(&bytes) else {
@@ -131,7 +134,18 @@ async fn named(response: Response, id: Option<RequestId>) -> Response {
     if let Some(Value::String(code)) = problem.get("code") {
         parts.extensions.insert(Word(code.clone()));
     }
+    if sharing {
+        problem = in_words_of_sharing(problem);
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     let bytes = Value::Object(problem).to_string();
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     Response::from_parts(parts, Body::from(bytes))
+}
+
+/// The same in other words.
+fn in_words_of_sharing(mut problem: Map<String, Value>) -> Map<String, Value> {
+    let words = [("code", "errorCode"), ("detail", "message"), ("request_id", "requestId")];
+    let said = words.map(|(ours, theirs)| problem.remove(ours).map(|it| (theirs.to_owned(), it)));
+    said.into_iter().flatten().collect()
 }

@@ -233,7 +233,7 @@ impl Table {
     }
 
     /// What a commit says about rows; `None` if it is not in the log any more.
-    async fn commit(&self, version: u64) -> Result<Option<Commit>, LakeError> {
+    pub(super) async fn commit(&self, version: u64) -> Result<Option<Commit>, LakeError> {
         let Some(actions) = self.actions(version).await? else { return Ok(None) };
         let mut commit = Commit::default();
         for action in actions {

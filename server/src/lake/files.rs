@@ -84,8 +84,18 @@ pub(super) enum Bound {
 }
 
 impl DataFile {
+    /// What the log calls it: its path below the table's root.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its bytes, as the log says.
+    pub fn bytes(&self) -> u64 {
+        self.size
+    }
+
     /// Rows; 0 where the log does not say.
-    pub(super) fn rows(&self) -> u64 {
+    pub fn rows(&self) -> u64 {
         self.parsed().num_records.unwrap_or_default()
     }
 
@@ -160,6 +170,17 @@ impl DataFiles {
     /// The files.
     pub(super) fn into_inner(self) -> Vec<DataFile> {
         self.files
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &DataFile> {
+        self.files.iter()
+    }
+
+    /// The one of a name.
+    pub fn named(&self, name: &str) -> Option<Self> {
+        let file = self.files.iter().find(|file| file.name == name)?;
+        Some(Self { files: vec![file.clone()], ..self.clone() })
     }
 
     /// How many there are.

@@ -17,6 +17,7 @@ mod log_files;
 mod maintain;
 mod object;
 mod order;
+mod outgoing;
 mod outside;
 mod pieces;
 mod probe;
@@ -40,13 +41,14 @@ pub use changes::{Changes, Untold};
 pub use commit::{Author, Change, Mode, Replaced, commit};
 pub use dialect::StatementDialect;
 pub use error::LakeError;
-pub use files::DataFiles;
+pub use files::{DataFile, DataFiles};
 pub use history::Committed;
 pub use location::Location;
 pub use maintain::{
     Compacted, CompactionRules, Drafts, Past, PastLog, Pins, PurgeHeld, PurgeOrder, Rewritten,
     Unreferenced,
 };
+pub use outgoing::{Became, ChangedRows};
 pub use outside::{Outside, OutsideFile};
 pub use purged::Purged;
 pub use scan::{

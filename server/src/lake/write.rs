@@ -294,7 +294,8 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, D
     Ok(RecordBatch::try_new(Arc::clone(schema), columns?)?)
 }
 
-fn properties(without_statistics: &BTreeSet<String>) -> WriterProperties {
+/// How data files are written.
+pub(super) fn properties(without_statistics: &BTreeSet<String>) -> WriterProperties {
     let compression = ZstdLevel::try_new(1).map_or(Compression::SNAPPY, Compression::ZSTD);
     let builder = WriterProperties::builder()
         .set_compression(compression)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::QueryError;
+use super::time_travel::Moment;
 use crate::auth::{Principal, Role};
 use crate::lake::{Lake, Table};
 use crate::pipeline::{Column, Declared, Pipeline, Sight, Zone};
@@ -60,6 +61,22 @@ impl Catalog {
         let sight = self.sight(principal);
         let declared = self.declared(&sight).into_iter().find(|table| table.name == name);
         self.see(declared.ok_or_else(unknown)?, &sight).await?.ok_or_else(unknown)
+    }
+
+    /// One table at a moment.
+    ///
+    /// # Errors
+    /// What [`Catalog::table`] says; [`QueryError::NoSuchVersion`] and [`QueryError::Purged`] for a
+    /// moment that it does not have, or not any more.
+    pub async fn table_at(
+        &self,
+        principal: &Principal,
+        name: &str,
+        moment: Moment,
+    ) -> Result<SeenTable, QueryError> {
+        let seen = self.table(principal, name).await?;
+        let table = moment.of(&self.lake, seen.zone.name(), &seen.table).await?;
+        Ok(SeenTable { table, ..seen })
     }
 
     /// What somebody reads.

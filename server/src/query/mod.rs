@@ -37,4 +37,5 @@ pub use parameters::Parameters;
 pub use prepare::{Prepared, Statement};
 pub use service::{Query, Ready};
 pub use statements::{Chunk, Kept, Outcome, State, StatementError, Statements, StatementsRules};
+pub use time_travel::Moment;
 pub use types::sql_name;

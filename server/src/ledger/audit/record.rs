@@ -30,13 +30,15 @@ pub enum Action {
     Consent,
     /// A request that was not let in.
     Denied,
+    /// Files of a table for the Delta Sharing protocol: their URLs, or bytes of one.
+    Share,
     /// Reading the audit.
     Audit,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 10] = [
         Action::Sql,
         Action::Statement,
         Action::Result,
@@ -45,6 +47,7 @@ impl Action {
         Action::Maintenance,
         Action::Consent,
         Action::Denied,
+        Action::Share,
         Action::Audit,
     ];
 
@@ -59,6 +62,7 @@ impl Action {
             Action::Maintenance => "maintenance",
             Action::Consent => "consent",
             Action::Denied => "denied",
+            Action::Share => "share",
             Action::Audit => "audit",
         }
     }
