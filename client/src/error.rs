@@ -1,6 +1,8 @@
 //! What can go wrong with a call.
 
-use stedi_openapi::Problem;
+use std::time::Duration;
+
+use stedi_openapi::{Code, Problem};
 
 use crate::certificate::CertificateError;
 
@@ -19,8 +21,38 @@ pub enum ClientError {
         source: reqwest::Error,
     },
     /// The server says why it does not do what was asked.
-    #[error("{} ({})", .0.detail, .0.code)]
-    Problem(Box<Problem>),
+    #[error("{} ({})", .problem.detail, .problem.code)]
+    Problem {
+        /// What it says.
+        problem: Box<Problem>,
+        /// How long it asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// An answer that is none of the service's: a proxy's, mostly.
+    #[error("the answer has status {status} and does not say why")]
+    Status {
+        /// Its HTTP status.
+        status: u16,
+        /// How long it asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// A body ended before its end.
+    #[error("the answer broke off")]
+    Broken,
+    /// Nothing came for too long.
+    #[error("nothing came for {0:?}")]
+    Stalled(Duration),
+    /// Other bytes of a file than were asked for.
+    #[error("bytes {asked} were asked for, and {given} came")]
+    Range {
+        /// Those that were asked for.
+        asked: String,
+        /// What the answer says.
+        given: String,
+    },
+    /// An Arrow stream is none.
+    #[error("the answer is not an Arrow stream: {0}")]
+    Arrow(#[from] arrow_schema::ArrowError),
     /// A file cannot be read.
     #[error("{name}: {source}")]
     File {
@@ -67,9 +99,37 @@ impl ClientError {
     /// Whether the same call may well succeed a moment later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::NoAnswer { .. } => true,
-            Self::Problem(problem) => matches!(problem.status, 429 | 503),
+            Self::NoAnswer { source, .. } => !source.is_builder(),
+            Self::Problem { problem, .. } => passing(problem.status),
+            Self::Status { status, .. } => passing(*status),
+            Self::Broken | Self::Stalled(_) | Self::Range { .. } => true,
             _ => false,
         }
     }
+
+    /// How long the server asks to wait before the next call.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Problem { retry_after, .. } | Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the server says, if it does.
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem { problem, .. } => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Whether the server says this.
+    pub fn is(&self, code: Code) -> bool {
+        self.problem().is_some_and(|problem| problem.code == code.name())
+    }
+}
+
+/// Statuses of servers, and of proxies before them, that have too much to do or are not there.
+const fn passing(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
 }

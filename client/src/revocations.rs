@@ -1,7 +1,9 @@
 //! Calls of `/v1/revocations` and `/v1/erasures`.
 
 use reqwest::Method;
-use stedi_openapi::{RevocationInfo, RevocationList, RevocationQuery, RevocationRequest};
+use stedi_openapi::{
+    ErasureList, RevocationInfo, RevocationList, RevocationQuery, RevocationRequest,
+};
 use uuid::Uuid;
 
 use crate::error::ClientError;
@@ -57,5 +59,46 @@ impl Server {
     /// If the server does not answer, or says why not.
     pub async fn revocations(&self, page: &RevocationQuery) -> Result<RevocationList, ClientError> {
         self.again(|| self.request(Method::GET, &["v1", "revocations"]).query(page)).await
+    }
+
+    /// A page of erasures, newest first (`GET /v1/erasures`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn erasures(&self, page: &RevocationQuery) -> Result<ErasureList, ClientError> {
+        self.again(|| self.request(Method::GET, &["v1", "erasures"]).query(page)).await
+    }
+
+    /// The bytes of a revocation's proof (`GET /v1/revocations/{id}/certificate`), for
+    /// [`crate::CertificateKey::verify`].
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn revocation_certificate(&self, id: &str) -> Result<Vec<u8>, ClientError> {
+        self.bytes(&["v1", "revocations", id, "certificate"]).await
+    }
+
+    /// The bytes of an erasure's proof (`GET /v1/erasures/{id}/certificate`).
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn erasure_certificate(&self, id: &str) -> Result<Vec<u8>, ClientError> {
+        self.bytes(&["v1", "erasures", id, "certificate"]).await
+    }
+
+    /// The service's public key as PEM (`GET /v1/certificates/key`), for
+    /// [`crate::CertificateKey::parse`].
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn certificate_key(&self) -> Result<String, ClientError> {
+        let bytes = self.bytes(&["v1", "certificates", "key"]).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn bytes(&self, path: &[&str]) -> Result<Vec<u8>, ClientError> {
+        let answer = self.sent_again(|| self.request(Method::GET, path)).await?;
+        let bytes = answer.bytes().await.map_err(|error| self.no_answer(error))?;
+        Ok(bytes.into())
     }
 }

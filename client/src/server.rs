@@ -1,35 +1,38 @@
 //! A server and the calls that it answers.
 
-use std::io::{self, Read};
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use futures::Stream;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Body, Client, Method, RequestBuilder, Response, Url};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
-use stedi_openapi::{
-    Health, HistoryQuery, LoadQuery, LoadResult, Problem, TableHistory, TableList,
-};
+use stedi_openapi::Health;
 
 use crate::error::ClientError;
+use crate::retry::{Backoff, Retries};
 
 /// How long is waited between two questions.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a request is sent that may be sent again.
-const TRIES: usize = 5;
-
-/// Bytes of one chunk of an upload.
-const CHUNK: usize = 128 * 1024;
+/// How long a connection may be silent before it is looked whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A server at an address.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     address: Url,
     token: Option<String>,
     http: Client,
+    retries: Retries,
+}
+
+/// Without the token.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address.as_str()).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -43,8 +46,9 @@ impl Server {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        let http = Client::builder().connect_timeout(PATIENCE).build().map_err(|_| wrong())?;
-        Ok(Self { address: url, token: None, http })
+        let http = Client::builder().connect_timeout(PATIENCE).tcp_keepalive(KEEPALIVE);
+        let http = http.build().map_err(|_| wrong())?;
+        Ok(Self { address: url, token: None, http, retries: Retries::default() })
     }
 
     /// The same server, asked by the owner of a token.
@@ -52,52 +56,14 @@ impl Server {
         Self { token: Some(token.into()), ..self }
     }
 
-    /// The tables that are there for the token's owner (`GET /v1/tables`).
-    ///
-    /// # Errors
-    /// If the server does not answer, or says why not.
-    pub async fn tables(&self) -> Result<TableList, ClientError> {
-        self.answer(self.request(Method::GET, &["v1", "tables"])).await
+    /// The same server; calls that may be made again are, so often.
+    pub fn with_retries(self, retries: Retries) -> Self {
+        Self { retries, ..self }
     }
 
-    /// A page of a table's versions, newest first (`GET /v1/tables/{table}/history`).
-    ///
-    /// # Errors
-    /// If the server does not answer, or says why not.
-    pub async fn history(
-        &self,
-        table: &str,
-        page: &HistoryQuery,
-    ) -> Result<TableHistory, ClientError> {
-        let path = ["v1", "tables", table, "history"];
-        self.answer(self.request(Method::GET, &path).query(page)).await
-    }
-
-    /// Loads a content of JSON records into a landing table (`POST /v1/landing/{table}`), as it is
-    /// read; `length` where it is known before. There is no limit of time. The same content under the
-    /// same key gives the first answer again.
-    ///
-    /// # Errors
-    /// If the content cannot be read, the server does not answer, or says why not. Nothing is loaded
-    /// then, but where the answer alone was lost; the same content again is never loaded twice.
-    pub async fn load(
-        &self,
-        table: &str,
-        query: &LoadQuery,
-        key: &str,
-        content: impl Read + Send + 'static,
-        length: Option<u64>,
-    ) -> Result<LoadResult, ClientError> {
-        let body = Body::wrap_stream(chunks(content));
-        let path = ["v1", "landing", table];
-        let request = self.request(Method::POST, &path).query(query).timeout(Duration::MAX);
-        let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        let request = request.header("idempotency-key", key);
-        let request = match length {
-            Some(length) => request.header(CONTENT_LENGTH, length),
-            None => request,
-        };
-        self.answer(request).await
+    /// Its address.
+    pub fn address(&self) -> &str {
+        self.address.as_str()
     }
 
     /// A request to a path, whose parts may hold anything.
@@ -128,30 +94,46 @@ impl Server {
         &self,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<T, ClientError> {
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match self.answer(request()).await {
-                Err(error) if error.may_pass() => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                done => return done,
+        self.repeated(|| self.answer(request())).await
+    }
+
+    /// The same, of an answer whose body is not read yet.
+    pub(crate) async fn sent_again(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, ClientError> {
+        self.repeated(|| self.sent(request())).await
+    }
+
+    async fn repeated<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, ClientError> {
+        let mut backoff = Backoff::new(self.retries);
+        loop {
+            match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => match backoff.pause(&error) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
+                },
             }
         }
-        self.answer(request()).await
     }
 
     /// The answer, unless it is a problem.
     pub(crate) async fn sent(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let answer = request.send().await.map_err(|error| self.no_answer(error))?;
-        match answer.status().is_success() {
-            true => Ok(answer),
-            false => {
-                let problem: Problem =
-                    answer.json().await.map_err(|error| self.no_answer(error))?;
-                Err(ClientError::Problem(Box::new(problem)))
-            }
+        if answer.status().is_success() {
+            return Ok(answer);
         }
+        let status = answer.status().as_u16();
+        let retry_after = retry_after(answer.headers());
+        let body = answer.bytes().await.map_err(|error| self.no_answer(error))?;
+        Err(match serde_json::from_slice(&body) {
+            Ok(problem) => ClientError::Problem { problem: Box::new(problem), retry_after },
+            Err(_) => ClientError::Status { status, retry_after },
+        })
     }
 
     pub(crate) fn no_answer(&self, source: reqwest::Error) -> ClientError {
@@ -189,18 +171,8 @@ impl Server {
     }
 }
 
-/// What a reader gives, read on threads that may wait.
-fn chunks<R: Read + Send + 'static>(
-    reader: R,
-) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
-    futures::stream::try_unfold(reader, async |mut reader| {
-        let read = tokio::task::spawn_blocking(move || {
-            let mut chunk = vec![0; CHUNK];
-            let length = reader.read(&mut chunk)?;
-            chunk.truncate(length);
-            io::Result::Ok((chunk, reader))
-        });
-        let (chunk, reader) = read.await.map_err(io::Error::other)??;
-        Ok((!chunk.is_empty()).then_some((chunk, reader)))
-    })
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3); the form with a date is not understood.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
 }

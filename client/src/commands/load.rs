@@ -3,20 +3,14 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read, stderr, stdin};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use stedi_client::{ClientError, Server};
+use stedi_client::{Backoff, ClientError, Retries, Server};
 use stedi_openapi::{LoadQuery, LoadResult};
 use uuid::Uuid;
 
 use super::{Format, show};
-
-/// How often a file is sent whose load may succeed a moment later, or whose answer was lost.
-const TRIES: usize = 5;
-/// How soon it is sent again the first time.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Rejected records of one file that are shown.
 const SHOWN: usize = 10;
@@ -74,21 +68,18 @@ async fn load(
 ) -> Result<(String, LoadResult), ClientError> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     // What was read from standard input cannot be read again.
-    let tries = if path == Path::new("-") { 1 } else { TRIES };
+    let retries = if path == Path::new("-") { Retries::never() } else { Retries::default() };
     let key = Uuid::new_v4().to_string();
-    let mut pause = PAUSE;
-    for _ in 1..tries {
-        match once(server, table, path, &name, &key).await {
-            Err(error) if error.may_pass() => {
-                eprintln!("{name}: {error}; sent again");
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            result => return Ok((name, result?)),
-        }
+    let mut backoff = Backoff::new(retries);
+    loop {
+        let error = match once(server, table, path, &name, &key).await {
+            Ok(result) => return Ok((name, result)),
+            Err(error) => error,
+        };
+        let Some(pause) = backoff.pause(&error) else { return Err(error) };
+        eprintln!("{name}: {error}; sent again");
+        tokio::time::sleep(pause).await;
     }
-    let result = once(server, table, path, &name, &key).await?;
-    Ok((name, result))
 }
 
 async fn once(

@@ -97,11 +97,8 @@ async fn follow(
         .await;
         match broken {
             // Its server says that there is no such run, or something else that stays.
-            Err(error @ ClientError::Problem(_)) if heard.elapsed() > PATIENCE => {
+            Err(error) if error.problem().is_some_and(|it| (400..500).contains(&it.status)) => {
                 return Err(error);
-            }
-            Err(ClientError::Problem(problem)) if (400..500).contains(&problem.status) => {
-                return Err(ClientError::Problem(problem));
             }
             Err(error) if heard.elapsed() > PATIENCE => return Err(error),
             _ if !run.state.is_final() => tokio::time::sleep(PAUSE).await,

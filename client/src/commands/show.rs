@@ -9,6 +9,13 @@ pub fn columns<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item =
     println!("{table}");
 }
 
+/// Prints rows in columns that are known at run time.
+pub fn any_columns(header: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
+    println!("{table}");
+}
+
 /// Prints rows as comma-separated values (RFC 4180).
 pub fn csv<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     println!("{}", header.join(","));
