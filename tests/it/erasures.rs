@@ -3,6 +3,7 @@
 mod everywhere;
 mod refused;
 mod strangers;
+mod waits;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@
 mod demo;
 mod ended;
 pub mod maintenance;
+mod overtaken;
 mod promotions;
 mod revocations;
 mod statements;

@@ -133,10 +133,11 @@ async fn as_a_process_of_its_own() {
     let maintenance = crate::maintenance::eager();
     let config = Config { storage, state_dir, maintenance, ..Config::default() };
     let app = App::open(&config).await.unwrap();
-    for table in DERIVED {
+    let tables = std::env::var("STEDI_TEST_TABLES").unwrap_or_else(|_| DERIVED.join(","));
+    for table in tables.split(',') {
         purged(&app, table).await;
     }
-    let needles = std::env::var("STEDI_TEST_NEEDLES").unwrap();
+    let Ok(needles) = std::env::var("STEDI_TEST_NEEDLES") else { return };
     let needles: Vec<String> = needles.split(',').map(str::to_owned).collect();
     let report = scanned(&app, &needles, &ScanScope::except(&["landing"])).await;
     assert!(report.clean(), "{report:?}");

@@ -410,43 +410,18 @@ async fn those_that_are_open_together_go_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purge_that_has_to_wait_holds_up_nobody_elses_rows() {
+async fn files_of_a_promotion_that_was_killed_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start(folder.path(), QUICK).await;
-    site.customers(&["ada", "bob", "cyd", "kept"]).await;
-    // It may belong to somebody who commits it soon, for all that a purge knows.
-    let lake = folder.path().join(".stedi/lake");
-    let file = lake.join("trusted/step_trainer_trusted/part-of-a-promotion.parquet");
-    std::fs::write(&file, "begun").unwrap();
-    let mut ids = Vec::new();
-    for name in ["ada", "bob"] {
-        let asked = site.revoke(json!({ "email": format!("{name}@rev") })).await;
-        ids.push(asked["id"].as_str().unwrap().to_owned());
-        let started = Instant::now();
-        loop {
-            let now = site.serving.json(&format!("/v1/revocations/{}", ids.last().unwrap())).await;
-            assert!(["queued", "running"].contains(&now["state"].as_str().unwrap()), "{now}");
-            if now["step"] == "purge" {
-                break;
-            }
-            assert!(started.elapsed() < Duration::from_secs(60), "{now}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert!(site.rows(name).await.iter().all(|(_, theirs)| *theirs == 0));
-    }
-    let first = site.serving.json(&format!("/v1/revocations/{}", ids[0])).await;
-    assert_eq!((&first["state"], &first["step"]), (&json!("running"), &json!("purge")), "{first}");
-    // Whoever comes next has it look again.
-    std::fs::remove_file(&file).unwrap();
-    let asked = site.revoke(json!({ "email": "cyd@rev" })).await;
-    ids.push(asked["id"].as_str().unwrap().to_owned());
-    for id in &ids {
-        let ended = site.ended(id).await;
-        assert_eq!(ended["state"], "succeeded", "{ended}");
-        let tables = ended["tables"].as_array().unwrap();
-        let number = |table: &Value, of: &str| table[of].as_u64().unwrap();
-        let cut = |table: &Value| number(table, "history_from") >= number(table, "version_after");
-        assert!(tables.iter().all(cut), "{ended}");
-    }
+    site.customers(&["ada", "kept"]).await;
+    let zones = folder.path().join(".stedi/lake");
+    let files =
+        ["trusted/step_trainer_trusted/part-1.parquet", "curated/customer_curated/a.json#1"];
+    let files = files.map(|file| zones.join(file));
+    files.iter().for_each(|file| std::fs::write(file, "a reading of serial-of-ada").unwrap());
+    let asked = site.revoke(json!({ "email": "ada@rev" })).await;
+    let ended = site.ended(asked["id"].as_str().unwrap()).await;
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    assert!(!files.iter().any(|file| file.exists()));
     assert!(site.rows("kept").await.iter().all(|(_, theirs)| *theirs > 0));
 }

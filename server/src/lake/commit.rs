@@ -11,7 +11,6 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 
 use super::error::LakeError;
-use super::fence::FENCE;
 use super::files::DataFiles;
 use super::store::Lake;
 use super::table::{Columns, Table};
@@ -34,8 +33,9 @@ pub enum Mode {
     /// `txn` it would take two compactions of the same files for compatible, and every row would be
     /// there twice.
     Compact(DataFiles),
-    /// Keeps them, and raises the table's fence to this number ([`Table::fence`]). Never rebased.
-    Fence(u64),
+    /// Keeps them, and sets a table property to a number, so that everybody who began before fails
+    /// ([`Table::fence`], [`Table::is_purged_since`]). Never rebased.
+    Fence(&'static str, u64),
 }
 
 /// What takes the place of what.
@@ -116,13 +116,17 @@ pub async fn commit(
         Err(error) => {
             let name = table.name();
             tracing::info!(table = name, %error, "commit reported as failed; reading the log again");
-            if let Some(table) = lake.table(folder, name).await?
-                && holds(&table, &txns).await?
-            {
-                lake.metrics.commit(name);
-                return Ok(table);
+            let mut behind = false;
+            if let Some(newest) = lake.table(folder, name).await? {
+                behind = newest.version() > table.version();
+                if holds(&newest, &txns).await? {
+                    lake.metrics.commit(name);
+                    return Ok(newest);
+                }
             }
-            if conflict(&error) {
+            // Of the version that it was begun on, commits may have been purged since.
+            let gone = behind && matches!(error, DeltaTableError::KernelError(_));
+            if gone || conflict(&error) {
                 lake.metrics.conflict(name);
                 return Err(LakeError::Conflict { table: name.to_owned() });
             }
@@ -209,9 +213,9 @@ fn removed(table: &Table, mode: Mode) -> Result<Removed, DeltaTableError> {
     let live = table.delta.snapshot()?.log_data();
     match mode {
         Mode::Append => Ok(Removed { retries: APPEND_RETRIES, ..nothing }),
-        Mode::Fence(number) => {
-            let metadata = table.fenced(number)?;
-            let properties = HashMap::from([(FENCE.to_owned(), number.to_string())]);
+        Mode::Fence(property, number) => {
+            let metadata = table.with_number(property, number)?;
+            let properties = HashMap::from([(property.to_owned(), number.to_string())]);
             let operation = DeltaOperation::SetTableProperties { properties };
             Ok(Removed { operation, actions: vec![Action::Metadata(metadata)], ..nothing })
         }

@@ -102,16 +102,21 @@ impl Table {
     /// When the newest version was made, in epoch milliseconds; `None` where its commit is not in
     /// the log any more.
     pub async fn committed_at(&self) -> Result<Option<i64>, LakeError> {
+        self.written_at(self.version()).await
+    }
+
+    /// When the commit of a version was written, by the clock of the store.
+    pub(super) async fn written_at(&self, version: u64) -> Result<Option<i64>, LakeError> {
         let failed = |error| LakeError::table(&self.name)(deltalake::DeltaTableError::from(error));
         let file = |version: u64| Path::from(format!("_delta_log/{version:020}.json"));
-        let newest = file(self.version());
+        let commit = file(version);
         let store = self.delta.object_store();
-        let mut files = match self.version().checked_sub(1) {
+        let mut files = match version.checked_sub(1) {
             None => store.list(Some(&Path::from("_delta_log"))),
             Some(before) => store.list_with_offset(Some(&Path::from("_delta_log")), &file(before)),
         };
         while let Some(file) = files.try_next().await.map_err(failed)? {
-            if file.location == newest {
+            if file.location == commit {
                 return Ok(Some(file.last_modified.timestamp_millis()));
             }
         }

@@ -46,7 +46,7 @@ pub use history::Committed;
 pub use location::Location;
 pub use maintain::{
     Compacted, CompactionRules, Drafts, Past, PastLog, Pins, PurgeHeld, PurgeOrder, Rewritten,
-    Unreferenced,
+    Unfinished, Unreferenced,
 };
 pub use outgoing::{Became, ChangedRows};
 pub use outside::{Outside, OutsideFile};

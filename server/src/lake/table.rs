@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use super::error::LakeError;
 use super::store::Lake;
 use super::versions::CommitTime;
+use super::write::REWRITTEN_FOLDER;
 
 /// The table property that names the columns with statistics.
 const INDEXED: &str = "delta.dataSkippingStatsColumns";
@@ -83,6 +84,8 @@ pub struct TableStats {
 pub struct Table {
     pub(super) name: String,
     pub(super) delta: DeltaTable,
+    /// The folder into which its files are written; its own if there is none.
+    pub(super) into: Option<&'static str>,
     /// What reads this version, made when it is first asked for.
     reader: Arc<OnceCell<Arc<dyn TableProvider>>>,
 }
@@ -170,7 +173,7 @@ impl Lake {
 
 impl Table {
     pub(super) fn new(name: &str, delta: DeltaTable) -> Self {
-        Self { name: name.to_owned(), delta, reader: Arc::default() }
+        Self { name: name.to_owned(), delta, into: None, reader: Arc::default() }
     }
 
     /// The newest version now: reads what was committed since this one.
@@ -185,6 +188,12 @@ impl Table {
         let mut delta = self.delta.clone();
         delta.load_version(version).await.map_err(LakeError::table(&self.name))?;
         Ok(Self::new(&self.name, delta))
+    }
+
+    /// The same version, whose new files get a folder of their own, so that they can be told from those
+    /// of loads while they are in no commit.
+    pub fn apart(&self) -> Self {
+        Self { into: Some(REWRITTEN_FOLDER), ..self.clone() }
     }
 
     /// The table's name.

@@ -89,7 +89,11 @@ impl Without {
             table = lake.current(folder, table.name()).await?.ok_or_else(conflict)?;
             let live = table.files()?;
             let live: BTreeSet<&str> = live.names().collect();
-            if !self.names().is_subset(&live) || table.columns()? != self.columns {
+            // A purge takes the new files for those of somebody who gave them up.
+            if !self.names().is_subset(&live)
+                || table.columns()? != self.columns
+                || self.table.is_purged_since(&table)?
+            {
                 break;
             }
         }
@@ -146,7 +150,9 @@ impl Table {
             changes,
             gone,
         };
-        let mut writer = Writer::new(self, columns);
+        // Without a feed they are files of a load.
+        let into = if feed { self.apart() } else { self.clone() };
+        let mut writer = Writer::new(&into, columns);
         match self.keep(lake, &without.touched, rows.is_not_true(), &mut writer).await {
             Ok(()) => without.stay = writer.finish().await?,
             Err(error) => {

@@ -40,6 +40,8 @@ pub(super) const FILE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The folder of a table that holds its change data (Delta protocol, "Change Data Files").
 pub(super) const CHANGE_FOLDER: &str = "_change_data";
+/// The folder of a table that loads write, for files that no load wrote.
+pub(super) const REWRITTEN_FOLDER: &str = "rewritten";
 
 /// Data files that wait for their commit.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +85,31 @@ impl Written {
     }
 }
 
+impl Written {
+    /// Removes the files of a commit that somebody else was in the way of and that is never rebased, if
+    /// the log says whose came next. Otherwise they are left to maintenance: they may be in the log.
+    pub async fn give_up(self, table: &Table) {
+        match self.is_next_of(table).await {
+            Ok(Some(false)) => self.discard(table).await,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(table = table.name(), %error, "data files are left to maintenance");
+            }
+        }
+    }
+
+    /// Whether the commit that follows a version has one of the files; `None` if the log does not say.
+    async fn is_next_of(&self, table: &Table) -> Result<Option<bool>, LakeError> {
+        let newest = table.refreshed().await?;
+        let next = table.version() + 1;
+        let named = newest.named_by(next, true).await?;
+        if newest.version() < next || !newest.has_commit(next).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.adds.iter().any(|add| named.contains(&add.path))))
+    }
+}
+
 /// Writes the data files of one table.
 pub struct Writer {
     table: String,
@@ -96,7 +123,7 @@ pub struct Writer {
 impl Writer {
     /// A writer of files with the given columns into the table's folder.
     pub fn new(table: &Table, columns: &Columns) -> Self {
-        Self::of(table, columns, None)
+        Self::of(table, columns, table.into)
     }
 
     /// A writer of change data: the rows that a commit inserts and deletes, each with what became

@@ -172,7 +172,7 @@ impl One<'_> {
             (report.files_removed, report.bytes_removed) = files.remove(&self.watch).await?;
         }
         let Target { name, folder, .. } = self.target;
-        let drafts = self.inner.lake.remove_drafts(folder, name, before).await?;
+        let drafts = self.inner.lake.remove_drafts(folder, name, before, before).await?;
         report.files_removed += drafts.files;
         report.bytes_removed += drafts.bytes;
         Ok(())
@@ -180,7 +180,7 @@ impl One<'_> {
 
     /// Rewrites small and scattered files.
     async fn compact(&self, table: &mut Table, report: &mut MaintainedTable) -> Result<(), Halted> {
-        let Target { name, folder, clustered_by, .. } = self.target;
+        let Target { name, folder, clustered_by, loaded, .. } = self.target;
         let lake = &self.inner.lake;
         let by: Vec<&str> = clustered_by.iter().map(String::as_str).collect();
         let mut conflicts = 0;
@@ -189,7 +189,8 @@ impl One<'_> {
             if files.is_empty() {
                 break;
             }
-            let rewritten = table.rewrite(lake, files, &by, &self.watch).await?;
+            let into = if *loaded { table.apart() } else { table.clone() };
+            let rewritten = into.rewrite(lake, files, &by, &self.watch).await?;
             if let Err(halted) = self.go_on().await {
                 rewritten.discard().await;
                 return Err(halted);

@@ -125,21 +125,23 @@ impl Steps<'_> {
             if Utc::now().timestamp_millis() < readable_until {
                 return Ok(Purging::Waits(purged, readable_until));
             }
-            let data = table.past_data(&purged, order).await?;
+            let unfinished = table.unfinished(lake, &purged, order, target.loaded).await?;
+            let data = table.past_data(&purged, order, &unfinished).await?;
             let mut waits_until = data.waits_until;
             if !data.is_empty() {
                 self.go_on().await?;
                 purged = data.remove(lake, purged, watch).await?;
             }
-            let drafts = lake.remove_drafts(folder, name, order.unfinished_before()).await?;
-            let theirs = drafts.youngest.filter(|written| *written <= purged.at);
+            let (root, apart) = (unfinished.at_root(), unfinished.apart());
+            let drafts = lake.remove_drafts(folder, name, root, apart).await?;
+            let theirs = drafts.youngest.filter(|written| unfinished.concerns(*written));
             waits_until = waits_until.max(theirs.map(|written| order.finished_at(written)));
             // As long as the log is there it tells whose a file is.
             if let Some(until) = waits_until {
                 return Ok(Purging::Waits(purged, until));
             }
             self.go_on().await?;
-            let log = table.past_commits(lake, folder, &purged, order).await?;
+            let log = table.past_commits(lake, folder, &purged, order, &unfinished).await?;
             waits_until = log.waits_until;
             if !log.is_empty() {
                 self.go_on().await?;

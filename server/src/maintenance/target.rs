@@ -10,6 +10,8 @@ pub(super) struct Target {
     pub folder: &'static str,
     /// The columns that its rows are sorted by.
     pub clustered_by: Vec<String>,
+    /// Whether loads write it.
+    pub loaded: bool,
     /// Folder and name of the tables that are derived from it: they read what changed in it.
     pub readers: Vec<(&'static str, String)>,
 }
@@ -22,10 +24,15 @@ impl Target {
             let reads = declared.iter().filter(|table| table.sources.iter().any(|it| it == name));
             reads.map(|table| (table.zone.name(), table.name.clone())).collect()
         };
+        let loaded = |name: &str| {
+            let mut sources = pipeline.sources.iter();
+            sources.any(|source| source.name == name || source.rejected() == name)
+        };
         let targets = declared.iter().map(|table| Self {
             name: table.name.clone(),
             folder: table.zone.name(),
             clustered_by: table.clustered_by.clone(),
+            loaded: loaded(&table.name),
             readers: readers(&table.name),
         });
         targets.collect()

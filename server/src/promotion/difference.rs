@@ -17,7 +17,7 @@ use super::lineage::Lineage;
 use super::row_set::{NotTaken, RowSet};
 use super::work::Work;
 use crate::lake::{
-    Change, Columns, DataFiles, LakeError, Mode, Replaced, Table, Writer, Written, commit, conform,
+    Change, Columns, DataFiles, LakeError, Mode, Replaced, Table, Writer, Written, conform,
     write_set,
 };
 use crate::pipeline::stored_columns;
@@ -147,19 +147,17 @@ impl Difference {
         let change = Change {
             mode: Mode::Replace(Replaced {
                 files: self.files,
-                changes,
+                changes: changes.clone(),
                 rows_inserted,
                 rows_deleted,
             }),
-            written,
+            written: written.clone(),
             columns: None,
             txns: lineage.into_txns(),
             author: work.author.clone(),
             info,
         };
-        // Files of an attempt that somebody was faster than are left to maintenance: whether it is
-        // in the log after all may be unknown.
-        let table = commit(work.lake, work.derived.zone.name(), work.table, change).await?;
+        let table = work.commit(change, written.and(changes)).await?;
         Ok(Done { table, rows_inserted, rows_deleted, checks })
     }
 

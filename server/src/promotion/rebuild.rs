@@ -8,7 +8,7 @@ use super::error::PromotionError;
 use super::lineage::Lineage;
 use super::select::select;
 use super::work::Work;
-use crate::lake::{Change, Mode, commit, write_set};
+use crate::lake::{Change, Mode, write_set};
 use crate::pipeline::stored_columns;
 
 /// Replaces all rows of the table by what its SELECT gives over the sources; its columns become
@@ -46,14 +46,12 @@ pub(super) async fn rebuild(
     work.watch.go_on()?;
     let change = Change {
         mode: Mode::Overwrite,
-        written,
+        written: written.clone(),
         columns: Some(columns),
         txns: lineage.into_txns(),
         author: work.author.clone(),
         info,
     };
-    // Files of a rebuild that somebody was faster than are left to maintenance: whether a commit of
-    // theirs is somewhere in the log after all may be unknown, and a version must stay readable.
-    let table = commit(work.lake, work.derived.zone.name(), work.table, change).await?;
+    let table = work.commit(change, written).await?;
     Ok(Done { table, rows_inserted, rows_deleted: before, checks })
 }

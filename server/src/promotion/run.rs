@@ -173,8 +173,19 @@ impl Promotion {
             watch,
             claims: &self.claims,
         };
-        let plan = Plan::make(derived, &table, &sources, &lineage).await?;
-        let (mode, why, done) = carry_out(&work, plan, lineage).await?;
+        let attempt = async {
+            let plan = Plan::make(derived, &table, &sources, &lineage).await?;
+            carry_out(&work, plan, lineage).await
+        };
+        let (mode, why, done) = match attempt.await {
+            Err(error @ PromotionError::Lake(LakeError::Conflict { .. })) => return Err(error),
+            // What it wrote, or read, may be gone: it is tried again with what is there now.
+            Err(error) if self.is_purged(&table, &sources).await? => {
+                tracing::info!(table = derived.name, %error, "a purge overtook a promotion");
+                return Err(LakeError::Conflict { table: derived.name.clone() }.into());
+            }
+            attempt => attempt?,
+        };
         let version = done.as_ref().map_or(table.version(), |done| done.table.version());
         Ok(TableRun {
             table: derived.name.clone(),
@@ -187,6 +198,19 @@ impl Promotion {
             checks: done.map_or_else(Vec::new, |done| done.checks),
             millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Whether a purge of the table, or of one that it reads, began since they were opened.
+    async fn is_purged(&self, table: &Table, sources: &Sources) -> Result<bool, PromotionError> {
+        for known in sources.tables().chain([table]) {
+            let Some(zone) = self.pipeline.zone(known.name()) else { continue };
+            if let Some(newest) = self.lake.table(zone.name(), known.name()).await?
+                && known.is_purged_since(&newest)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The newest version of a derived table, if there is one.

@@ -58,6 +58,11 @@ impl Sources {
         Ok(Self { tables, files })
     }
 
+    /// Each, as it was opened.
+    pub fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter()
+    }
+
     /// Name and version of each.
     pub fn versions(&self) -> impl Iterator<Item = (String, u64)> + '_ {
         self.tables.iter().map(|table| (table.name().to_owned(), table.version()))

@@ -14,7 +14,7 @@ use super::difference::Halted;
 use super::error::PromotionError;
 use super::row_set::NotTaken;
 use super::sources::Sources;
-use crate::lake::{Author, Lake, Table, Watch, conform};
+use crate::lake::{Author, Change, Lake, LakeError, Table, Watch, Written, commit, conform};
 use crate::pipeline::{Derived, Pipeline};
 
 /// What one attempt works on.
@@ -33,6 +33,21 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Commits a change with these files. If somebody else was faster they are removed: they would hold
+    /// rows that the next attempt may not have.
+    ///
+    /// # Errors
+    /// [`LakeError::Conflict`] if somebody else changed the table meanwhile.
+    pub async fn commit(&self, change: Change, files: Written) -> Result<Table, PromotionError> {
+        match commit(self.lake, self.derived.zone.name(), self.table, change).await {
+            Err(error @ LakeError::Conflict { .. }) => {
+                files.give_up(self.table).await;
+                Err(error.into())
+            }
+            committed => Ok(committed?),
+        }
+    }
+
     /// Runs a plan and hands its rows on in the stored types, batch by batch.
     pub async fn each_row(
         &self,

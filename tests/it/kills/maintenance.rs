@@ -23,7 +23,7 @@ const AT_ONCE: usize = 3;
 fn first_steps() -> Vec<Step> {
     [
         both("/system/leases/maintain-accelerometer_landing/", ".json"),
-        both("/landing/accelerometer_landing/part-", ".parquet"),
+        both("/landing/accelerometer_landing/rewritten/part-", ".parquet"),
         both("/landing/accelerometer_landing/_delta_log/", ".json"),
         both("/landing/accelerometer_landing/_delta_log/", ".checkpoint.parquet"),
         both("/landing/accelerometer_landing/_delta_log/", "_last_checkpoint"),

@@ -1,15 +1,22 @@
 //! What a purge leaves alone: what somebody still needs, or may need.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stedi_server::lake::{PurgeHeld, PurgeOrder};
+use deltalake::datafusion::logical_expr::{ident, lit};
+use serde_json::json;
+use stedi_server::lake::{
+    Change, LakeError, Mode, PurgeHeld, PurgeOrder, Table, Watch, Written, commit,
+};
+use stedi_server::landing::landing_columns;
 use stedi_server::ledger::Leases;
 use stedi_server::maintenance::{MaintenanceError, Purging};
 use tokio_util::sync::CancellationToken;
 
 use super::{CANARY, arrive, asked, order, purged, version, withdrawn};
 use crate::maintenance::{age, all_rows, derived_equal_their_selects, folder, log_of, names, rows};
-use crate::support::TestLake;
+use crate::support::{TestLake, author};
 
 const TABLE: &str = "accelerometer_trusted";
 const SOURCE: &str = "accelerometer_landing";
@@ -73,37 +80,132 @@ async fn what_somebody_may_still_read_stays_for_the_grace_time() {
     assert_eq!(log_of(&lake, TABLE), (vec![done.version], vec![done.version]));
 }
 
+/// Files of a table that no commit names: where a load writes, where it does not, and in the log.
+fn planted(lake: &TestLake, table: &str) -> ([PathBuf; 2], [PathBuf; 4]) {
+    let folder = folder(lake, table);
+    std::fs::create_dir_all(folder.join("rewritten")).unwrap();
+    std::fs::create_dir_all(folder.join("_change_data")).unwrap();
+    let root = ["part-young.parquet", "part-draft.parquet#1"].map(|name| folder.join(name));
+    let apart = [
+        "rewritten/part-young.parquet",
+        "rewritten/part-draft.parquet#1",
+        "_change_data/part-young.parquet",
+        "_delta_log/_commit_1.json.tmp",
+    ];
+    let apart = apart.map(|name| folder.join(name));
+    root.iter().chain(&apart).for_each(|file| std::fs::write(file, "somebody's").unwrap());
+    (root, apart)
+}
+
+fn none_of(files: &[PathBuf]) -> bool {
+    !files.iter().any(|file| file.exists())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_writers_that_have_not_committed_stay_until_they_are_old() {
+async fn files_of_loads_that_have_not_committed_stay_until_they_are_old() {
     let lake = withdrawn().await;
-    let table = folder(&lake, TABLE);
-    let through = version(&lake.app, TABLE).await;
+    let table = folder(&lake, SOURCE);
+    let through = version(&lake.app, SOURCE).await;
     let careful = PurgeOrder { unfinished: HOUR, ..order(through) };
-    let young = table.join("part-young.parquet");
-    let draft = table.join("part-draft.parquet#1");
-    let temporary = table.join("_delta_log/_commit_1.json.tmp");
-    let all = [&young, &draft, &temporary];
-    all.iter().for_each(|file| std::fs::write(file, "somebody's").unwrap());
+    let (loads, others) = planted(&lake, SOURCE);
     std::fs::write(table.join("part-old.parquet"), "nobody's").unwrap();
     age(&table.join("part-old.parquet"), 2);
-    let commits = log_of(&lake, TABLE).0;
-    for file in all {
-        let Purging::Waits(begun, until) = asked(&lake.app, TABLE, &careful).await else {
+    let commits = log_of(&lake, SOURCE).0;
+    for file in &loads {
+        let Purging::Waits(begun, until) = asked(&lake.app, SOURCE, &careful).await else {
             panic!("{}: it does not wait", file.display())
         };
         assert!(until > begun.at + 3_500_000, "{begun:?}, {until}");
         assert!(file.exists());
         assert!(!table.join("part-old.parquet").exists());
-        // The log tells whose a data file is as long as it is not known.
-        assert_eq!(log_of(&lake, TABLE).0.len() > commits.len(), file != &temporary);
+        // Whoever began to write these before the purge writes anew. What is in the log goes last: it
+        // tells whose a data file is as long as that is not known.
+        assert!(none_of(&others[..3]) && others[3].exists());
+        assert!(log_of(&lake, SOURCE).0.len() > commits.len());
         age(file, 2);
     }
+    let done = asked(&lake.app, SOURCE, &careful).await;
+    assert!(matches!(done, Purging::Done(_)), "{done:?}");
+    assert!(none_of(&loads) && none_of(&others));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_promotion_that_was_killed_hold_up_nothing() {
+    let lake = withdrawn().await;
+    let through = version(&lake.app, TABLE).await;
+    let careful = PurgeOrder { unfinished: HOUR, ..order(through) };
+    let (root, apart) = planted(&lake, TABLE);
+    // Within the grace time they stay: it may be alive.
+    let patient = PurgeOrder { grace: HOUR, ..careful.clone() };
+    let waits = asked(&lake.app, TABLE, &patient).await;
+    assert!(matches!(waits, Purging::Waits(..)), "{waits:?}");
+    assert!(root.iter().chain(&apart).all(|file| file.exists()));
     // One that is younger than the purge is none of its business.
-    let later = table.join("part-later.parquet");
+    let later = folder(&lake, TABLE).join("part-later.parquet");
     std::fs::write(&later, "somebody's").unwrap();
     let done = asked(&lake.app, TABLE, &careful).await;
     assert!(matches!(done, Purging::Done(_)), "{done:?}");
-    assert!(all.iter().all(|file| !file.exists()) && later.exists());
+    assert!(none_of(&root) && none_of(&apart) && later.exists());
+}
+
+/// Without a commit of its own a purge stops no writer.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_derived_table_is_behind_files_of_anybody_stay_until_they_are_old() {
+    let lake = withdrawn().await;
+    let known = version(&lake.app, TABLE).await;
+    lake.load(SOURCE, crate::maintenance::reading("amy", 70)).await;
+    lake.app.promotion.promote(TABLE, &author(), &Arc::default()).await.unwrap();
+    let (root, apart) = planted(&lake, TABLE);
+    let careful = PurgeOrder { unfinished: HOUR, ..order(known) };
+    let Purging::Waits(begun, _) = asked(&lake.app, TABLE, &careful).await else {
+        panic!("it does not wait")
+    };
+    assert!(!begun.marked);
+    assert!(root.iter().chain(&apart).all(|file| file.exists()));
+}
+
+/// What this rests on: whoever wrote files before a purge does not commit them after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wrote_files_before_a_purge_cannot_commit_them_after_it() {
+    let lake = withdrawn().await;
+    let store = &lake.app.lake;
+    let before = store.table("landing", SOURCE).await.unwrap().unwrap();
+    let files = || before.files().unwrap();
+    let info = json!({ "operation": "test" });
+    let append = |table: Table, number| {
+        let (author, info) = (author(), info.clone());
+        let (written, mode) = (Written::default(), Mode::Append);
+        let txns = vec![(format!("test {number}"), number)];
+        let change = Change { mode, written, columns: None, txns, author, info };
+        async move { commit(store, "landing", &table, change).await.map(|_| ()) }
+    };
+    let watch = Arc::new(Watch::default());
+    let compacted = before.apart().rewrite(store, files(), &["timestamp"], &watch).await.unwrap();
+    let source = lake.app.pipeline.sources.iter().find(|source| source.name == SOURCE).unwrap();
+    let columns = landing_columns(source);
+    let gone = ident("timestamp").eq(lit(1000_i64));
+    let erased = before.without(store, files(), &columns, gone, true).await.unwrap();
+    assert_eq!(erased.gone, 1);
+    // An append of somebody else is no hindrance for any of them.
+    append(before.clone(), 1).await.unwrap();
+
+    let through = version(&lake.app, SOURCE).await;
+    let patient = PurgeOrder { grace: HOUR, ..order(through) };
+    let waits = asked(&lake.app, SOURCE, &patient).await;
+    assert!(matches!(waits, Purging::Waits(..)), "{waits:?}");
+    let conflict = |outcome: Result<(), LakeError>| {
+        assert!(matches!(outcome, Err(LakeError::Conflict { .. })), "{outcome:?}");
+    };
+    conflict(append(before.clone(), 2).await);
+    conflict(compacted.commit(store, "landing", &author()).await.map(|_| ()));
+    conflict(erased.commit(store, "landing", &author(), &info).await.map(|_| ()));
+    // Nor where the log of what they began on is gone.
+    purged(&lake.app, SOURCE).await;
+    conflict(append(before.clone(), 3).await);
+    let newest = store.table("landing", SOURCE).await.unwrap().unwrap();
+    assert_eq!(newest.version(), through + 1);
+    append(newest, 4).await.unwrap();
+    assert_eq!(lake.count(SOURCE).await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,7 +103,8 @@ impl Rewritten {
         folder: &str,
         author: &Author,
     ) -> Result<Compacted, LakeError> {
-        let Self { mut table, columns, files, written } = self;
+        let Self { table: before, columns, files, written } = self;
+        let mut table = before.clone();
         let conflict = || LakeError::Conflict { table: files.table().to_owned() };
         // Any number that no other compaction has.
         let number = i64::try_from(Uuid::new_v4().as_u64_pair().0 >> 1).unwrap_or_default();
@@ -133,7 +134,11 @@ impl Rewritten {
             table = lake.current(folder, files.table()).await?.ok_or_else(conflict)?;
             let live = table.files()?;
             let live: BTreeSet<&str> = live.names().collect();
-            if !files.names().all(|name| live.contains(name)) || table.columns()? != columns {
+            // A purge takes the new files for those of somebody who gave them up.
+            if !files.names().all(|name| live.contains(name))
+                || table.columns()? != columns
+                || before.is_purged_since(&table)?
+            {
                 return Err(conflict());
             }
         }

@@ -12,6 +12,7 @@ mod layout;
 mod past;
 mod purge;
 mod tombstones;
+mod unfinished;
 mod unreferenced;
 
 pub use clean::PastLog;
@@ -20,4 +21,5 @@ pub use drafts::Drafts;
 pub use layout::CompactionRules;
 pub use past::Past;
 pub use purge::{Pins, PurgeHeld, PurgeOrder};
+pub use unfinished::Unfinished;
 pub use unreferenced::Unreferenced;

@@ -8,6 +8,7 @@ use deltalake::logstore::object_store::{ObjectMeta, ObjectStore};
 use futures::{StreamExt, TryStreamExt};
 
 use super::purge::PurgeOrder;
+use super::unfinished::Unfinished;
 use crate::lake::error::LakeError;
 use crate::lake::log_files::{LOG_FOLDER, commit_of, version_of};
 use crate::lake::purged::Purged;
@@ -34,13 +35,18 @@ impl Table {
     /// The files in the table's folder that a purge removes: all but those that the newest version
     /// has, or a commit after the purge's version names, or that are pinned.
     ///
-    /// A file that no commit names may be somebody's who has not committed yet: it goes when it is
-    /// old enough. One that is younger than the purge is not its concern.
+    /// A file that no commit names may be somebody's who has not committed yet: it goes when nobody can
+    /// any more. One that is younger than the purge is not its concern.
     ///
     /// # Errors
     /// Also if one of the newest version's files is not where it should be: then this does not know
     /// what it sees, and must not remove anything.
-    pub async fn past_data(&self, purged: &Purged, order: &PurgeOrder) -> Result<Past, LakeError> {
+    pub async fn past_data(
+        &self,
+        purged: &Purged,
+        order: &PurgeOrder,
+        unfinished: &Unfinished,
+    ) -> Result<Past, LakeError> {
         // What is listed first and named later is kept.
         let objects = self.objects().await?;
         let there: BTreeSet<&str> = objects.iter().map(|file| file.location.as_ref()).collect();
@@ -56,7 +62,6 @@ impl Table {
         stay.extend(live.names().map(str::to_owned));
         stay.extend(order.pins.files.iter().cloned());
         let once = newest.all_named_by(before).await?;
-        let old = order.unfinished_before();
         let (mut files, mut youngest) = (Vec::new(), None);
         for file in objects {
             let name = file.location.as_ref();
@@ -64,9 +69,9 @@ impl Table {
                 continue;
             }
             let written = file.last_modified.timestamp_millis();
-            if once.contains(name) || written < old {
+            if once.contains(name) || unfinished.is_over(name, written) {
                 files.push(file);
-            } else if written <= purged.at {
+            } else if unfinished.concerns(written) {
                 youngest = youngest.max(Some(written));
             }
         }
@@ -82,6 +87,7 @@ impl Table {
         folder: &str,
         purged: &Purged,
         order: &PurgeOrder,
+        unfinished: &Unfinished,
     ) -> Result<Past, LakeError> {
         let version = purged.version;
         let log = self.log_files().await?;
@@ -92,7 +98,6 @@ impl Table {
             self.without_tombstones(*checkpoint).await?;
         }
         self.hint_at(version).await?;
-        let old = order.unfinished_before();
         let (mut files, mut youngest) = (Vec::new(), None);
         for file in self.objects().await? {
             let name = file.location.filename().unwrap_or_default();
@@ -104,10 +109,11 @@ impl Table {
                 Some(of) => of < version,
                 None => {
                     let written = file.last_modified.timestamp_millis();
-                    if written >= old && written <= purged.at {
+                    let over = unfinished.is_over(file.location.as_ref(), written);
+                    if !over && unfinished.concerns(written) {
                         youngest = youngest.max(Some(written));
                     }
-                    written < old
+                    over
                 }
             };
             if goes {

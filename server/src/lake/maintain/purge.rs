@@ -17,15 +17,16 @@ use chrono::Utc;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::lake::commit::{Author, Change, Mode, Replaced, commit};
+use crate::lake::commit::{Author, Change, Mode, commit};
 use crate::lake::error::LakeError;
+use crate::lake::fence::PURGE;
 use crate::lake::purged::Purged;
 use crate::lake::store::Lake;
 use crate::lake::table::Table;
 use crate::lake::write::Written;
 
 /// Application id of the `txn` action by which a purge knows its commit. No table can have this name.
-const PURGE: &str = "stedi:purge";
+const MARKER: &str = "stedi:purge";
 /// How often a purge is begun again behind the commits of others.
 const ATTEMPTS: usize = 20;
 
@@ -47,8 +48,9 @@ pub struct PurgeOrder {
     pub reason: String,
     /// How long whoever began to read an older version may need its files: the longest statement.
     pub grace: Duration,
-    /// How old a file that was never committed must be before it goes. It must be well above what the
-    /// longest load or promotion takes: until it commits, nothing refers to its files.
+    /// How old a file that was never committed must be before it goes, if somebody may still commit it
+    /// ([`Unfinished`](super::unfinished::Unfinished)). It must be well above what the longest load
+    /// takes: until it commits, nothing refers to its files.
     pub unfinished: Duration,
     /// What must stay.
     pub pins: Pins,
@@ -164,7 +166,8 @@ impl Lake {
 }
 
 /// Makes the commit that the history is to begin with. It has no row and no statistics, and tells
-/// those that follow the table's changes since when there were none.
+/// those that follow the table's changes since when there were none. Who began to write before it
+/// cannot commit any more.
 async fn mark(
     lake: &Lake,
     folder: &str,
@@ -176,10 +179,10 @@ async fn mark(
     let number = i64::try_from(Uuid::new_v4().as_u64_pair().0 >> 1).unwrap_or_default();
     let change = Change {
         // Never rebased: what it says is true of this version.
-        mode: Mode::Replace(Replaced::default()),
+        mode: Mode::Fence(PURGE, table.version() + 1),
         written: Written::default(),
         columns: None,
-        txns: vec![(PURGE.to_owned(), number)],
+        txns: vec![(MARKER.to_owned(), number)],
         author: order.author.clone(),
         info: json!({
             "operation": "purge",

@@ -15,7 +15,7 @@ use crate::lake::log_files::LOG_FOLDER;
 use crate::lake::store::Lake;
 use crate::lake::table::Table;
 use crate::lake::watch::Watch;
-use crate::lake::write::CHANGE_FOLDER;
+use crate::lake::write::{CHANGE_FOLDER, REWRITTEN_FOLDER};
 
 /// Commits that are read at the same time.
 const AT_ONCE: usize = 8;
@@ -82,14 +82,16 @@ impl Table {
         LakeError::table(&self.name)(DeltaTableError::Generic(what))
     }
 
-    /// All data files and change data that are there, whoever wrote them. Tables have no other
-    /// folders: none is partitioned.
+    /// All data files and change data that are there, whoever wrote them. Tables have no other folders
+    /// than these: none is partitioned.
     async fn data_files(&self) -> Result<Vec<ObjectMeta>, LakeError> {
         let failed = |error| LakeError::table(&self.name)(DeltaTableError::from(error));
         let store = self.delta.object_store();
         let mut files = store.list_with_delimiter(None).await.map_err(failed)?.objects;
-        let changes = Path::from(CHANGE_FOLDER);
-        files.extend(store.list_with_delimiter(Some(&changes)).await.map_err(failed)?.objects);
+        for folder in [CHANGE_FOLDER, REWRITTEN_FOLDER] {
+            let folder = Path::from(folder);
+            files.extend(store.list_with_delimiter(Some(&folder)).await.map_err(failed)?.objects);
+        }
         files.retain(|file| file.location.extension() == Some("parquet"));
         Ok(files)
     }
@@ -97,18 +99,22 @@ impl Table {
 
 impl Lake {
     /// Removes what a local store left in a table's folder when its server was killed while it wrote,
-    /// before a moment in epoch milliseconds; nothing in other stores.
+    /// before a moment in epoch milliseconds, or in the folders of the table's folder before another;
+    /// nothing in other stores.
     pub async fn remove_drafts(
         &self,
         folder: &str,
         table: &str,
         before: i64,
+        apart: i64,
     ) -> Result<Drafts, LakeError> {
         let Some(root) = self.location.local() else { return Ok(Drafts::default()) };
         let root = root.join(folder).join(table);
         let removed = tokio::task::spawn_blocking(move || {
             let mut all = Drafts::default();
-            for folder in [root.clone(), root.join(LOG_FOLDER), root.join(CHANGE_FOLDER)] {
+            let folders = [LOG_FOLDER, CHANGE_FOLDER, REWRITTEN_FOLDER].map(|it| root.join(it));
+            let folders = folders.into_iter().map(|folder| (folder, apart));
+            for (folder, before) in folders.chain([(root, before)]) {
                 let some = remove_drafts(&folder, before)?;
                 all.files += some.files;
                 all.bytes += some.bytes;

@@ -127,6 +127,7 @@ impl Audit {
         let (files, bytes) = (replaced.len() as u64, written.bytes());
         // Any number that no other redaction has.
         let number = i64::try_from(Uuid::new_v4().as_u64_pair().0 >> 1).unwrap_or_default();
+        let before = table;
         let mut table = table.clone();
         for _ in 0..ATTEMPTS {
             let change = Change {
@@ -151,10 +152,13 @@ impl Audit {
                 Err(LakeError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            // It is the same as long as its files are there: others record.
+            // It is the same as long as its files are there: others record. A purge takes the new ones for
+            // those of somebody who gave them up.
             table = table::open(self.lake()).await?;
             let live = table.files()?;
-            if replaced.iter().any(|file| live.clone().without(file).len() == live.len()) {
+            if before.is_purged_since(&table)?
+                || replaced.iter().any(|file| live.clone().without(file).len() == live.len())
+            {
                 break;
             }
         }
