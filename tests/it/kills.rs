@@ -2,8 +2,10 @@
 //! step is known by, before or after the store carries it out; then the server is killed. The next
 //! start completes the rest, and nothing is lost or there twice.
 
+mod customers;
 mod demo;
 mod ended;
+mod erasures;
 pub mod maintenance;
 mod overtaken;
 mod promotions;
