@@ -69,7 +69,7 @@ impl WorkState {
 /// A server-sent event (WHATWG HTML, section 9.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkEvent {
-    /// What the work is: `promotion`, `import` or `revocation`.
+    /// What the work is: `promotion`, `import`, `maintenance`, `revocation` or `erasure`.
     #[schema(example = "promotion")]
     pub event: String,
     /// The work as JSON, as its resource gives it.

@@ -15,7 +15,7 @@ async fn the_examples_of_the_documentation_run() {
     let text = std::fs::read_to_string(path).unwrap();
     let blocks: Vec<&str> =
         text.split("```sh run\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 6);
     // The folder of the commands, for a shell to find `stedi` in.
     let stedi = client().get_program().to_owned();
     let commands = Path::new(&stedi).parent().unwrap().to_owned();

@@ -53,7 +53,7 @@ pub(super) fn limit(asked: Option<u64>) -> Result<usize, ApiError> {
 /// The work, and the work again whenever something of it is new, until it has ended.
 pub(super) fn follow<K: Kind>(work: &LongWork<K>, first: Work<K::Run>) -> Response {
     let work = work.clone();
-    events::follow(K::NAME, first, move |run: Work<K::Run>| {
+    events::follow(K::word(&first.what), first, move |run: Work<K::Run>| {
         let work = work.clone();
         async move {
             if run.state.is_final() {

@@ -101,6 +101,10 @@ impl Kind for Saga {
     type Run = RevocationRun;
     type Error = ConsentError;
 
+    fn word(run: &RevocationRun) -> &'static str {
+        run.kind.name()
+    }
+
     fn queued(asked: &Asked<Order>) -> RevocationRun {
         let Order { kind, subjects, cause, reason, within } = &asked.order;
         RevocationRun {

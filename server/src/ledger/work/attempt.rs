@@ -142,11 +142,14 @@ impl<'a, K: Kind> Attempt<'a, K> {
     pub(super) async fn all(self) -> Result<Option<Work<K::Run>>, K::Error> {
         let Inner { shelf, audit, kind, .. } = self.inner;
         let epoch = self.lease.epoch();
-        let recorded = K::recorded(&self.run().what);
+        let (recorded, word) = {
+            let run = self.run();
+            (K::recorded(&run.what), K::word(&run.what))
+        };
         let open = match recorded {
             None => None,
             Some(Recorded { tables, .. }) => {
-                let draft = self.asked.draft(K::ACTION, format!("{} {}", K::NAME, self.id));
+                let draft = self.asked.draft(K::ACTION, format!("{word} {}", self.id));
                 Some(audit.begin(Draft { tables, ..draft }).await?)
             }
         };

@@ -54,6 +54,11 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// Why it cannot be carried out now: it is tried again.
     type Error: std::error::Error + From<LedgerError> + From<AuditError> + Send;
 
+    /// The word for one of them, where there are several.
+    fn word(_run: &Self::Run) -> &'static str {
+        Self::NAME
+    }
+
     /// What is told of it before somebody begins.
     fn queued(asked: &Asked<Self::Order>) -> Self::Run;
 

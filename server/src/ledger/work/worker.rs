@@ -103,7 +103,8 @@ impl<K: Kind> Inner<K> {
             run.started = run.started.or(Some(Utc::now().timestamp_millis()));
             run.state = WorkState::Running;
             if attempts.count > 0 {
-                tracing::info!(kind = K::NAME, id, attempts = run.attempts, "taken over");
+                let kind = K::word(&run.what);
+                tracing::info!(kind, id, attempts = run.attempts, "taken over");
                 K::resumed(&mut run.what);
             }
             if attempts.cancelled {
@@ -125,7 +126,8 @@ impl<K: Kind> Inner<K> {
             run.finished = Some(Utc::now().timestamp_millis());
             self.shelf.write(id, lease.epoch(), &run).await?;
             self.ended.notify_waiters();
-            tracing::info!(kind = K::NAME, id, state = run.state.name(), "ended");
+            let kind = K::word(&run.what);
+            tracing::info!(kind, id, state = run.state.name(), "ended");
         }
         self.kind.settled(&run, &asked).await?;
         Ok(self.shelf.close(id).await?)
