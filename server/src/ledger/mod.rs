@@ -4,6 +4,7 @@ pub mod audit;
 mod deny;
 mod error;
 mod leases;
+mod numbered;
 mod sealer;
 mod subject_key;
 mod suppression;

@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::entry::Denied;
 use super::error::DenyError;
 use super::list::DenyList;
-use super::log::{Log, Record, What};
+use super::log::{Record, What, all};
 use crate::lake::Lake;
 use crate::ledger::error::LedgerError;
+use crate::ledger::numbered::Numbered;
 use crate::metrics::Metrics;
 
 /// The age of a list beyond which no server gives rows under it. It is the same for all servers of
@@ -34,7 +35,7 @@ pub struct Deny(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    log: Log,
+    log: Numbered<Record>,
     metrics: Metrics,
     staleness: Duration,
     known: Mutex<Option<Known>>,
@@ -67,7 +68,7 @@ impl Deny {
     pub fn new(lake: Lake, staleness: Duration) -> Self {
         let metrics = lake.metrics().clone();
         Self(Arc::new(Inner {
-            log: Log::new(lake),
+            log: Numbered::new(&lake),
             metrics,
             staleness: staleness.clamp(Duration::from_millis(10), LONGEST),
             known: Mutex::default(),
@@ -248,7 +249,7 @@ impl Inner {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut list, asked) = match known {
             Some(known) => (known.list, known.asked),
-            None => (Arc::new(in_time(ALL, self.log.all()).await?), None),
+            None => (Arc::new(in_time(ALL, all(&self.log)).await?), None),
         };
         while let Some(record) = in_time(PATIENCE, self.log.read(list.seq() + 1)).await? {
             list = Arc::new(list.with(record));

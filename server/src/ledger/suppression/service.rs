@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::TryStreamExt;
 use uuid::Uuid;
 
 use super::entry::{Entry, Suppressed};
 use super::list::{NotRead, SuppressionList};
-use super::log::{KeyRecord, Log, Record};
+use super::log::{KeyRecord, Record};
 use super::ring::Ring;
 use crate::lake::Lake;
 use crate::ledger::error::LedgerError;
+use crate::ledger::numbered::Numbered;
 
 /// How often a change is tried again that others got in the way of.
 const ATTEMPTS: usize = 100;
@@ -21,7 +23,9 @@ pub struct Suppression(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    log: Log,
+    log: Numbered<Record>,
+    /// Says which keys there are.
+    keys: Numbered<KeyRecord>,
     /// The file of the keys.
     file: PathBuf,
     known: Mutex<Arc<SuppressionList>>,
@@ -36,17 +40,18 @@ impl Suppression {
     /// # Errors
     /// [`LedgerError::MissingRingKey`] if a key of the lake is not in the file.
     pub async fn open(lake: &Lake, file: &Path) -> Result<Self, LedgerError> {
-        let log = Log::new(lake.clone());
-        let ring = match (Ring::read(file)?, log.keys().await?.first()) {
+        let (log, keys) = (Numbered::new(lake), Numbered::new(lake));
+        let ring = match (Ring::read(file)?, keys.read(1).await?) {
             (Some(ring), _) => ring,
             (None, None) => Ring::read_or_make(file)?,
-            (None, Some(first)) => return Err(missing(&log, file, first)),
+            (None, Some(first)) => return Err(missing(&keys, file, &first.key)),
         };
-        register(&log, file, &ring).await?;
-        let all = log.behind(0).await?;
+        register(&keys, file, &ring).await?;
+        let all = log.each(1, log.newest().await?).try_collect().await?;
         let mut ring = Arc::new(ring);
         let inner = Inner {
             log,
+            keys,
             file: file.to_owned(),
             known: Mutex::default(),
             turn: tokio::sync::Mutex::new(Arc::clone(&ring)),
@@ -103,7 +108,7 @@ impl Suppression {
             }
             // An operator may have added a key meanwhile.
             inner.reread(&mut ring)?;
-            register(&inner.log, &inner.file, &ring).await?;
+            register(&inner.keys, &inner.file, &ring).await?;
             let Some(key) = ring.newest() else { continue };
             let entries = new.iter().map(|one| Entry::new(one, key)).collect();
             let record = Record { writer: writer(), entries };
@@ -140,8 +145,8 @@ impl Inner {
                     self.reread(ring)?;
                 }
                 all = all.with(&entries, ring).map_err(|error| match error {
-                    NotRead::NoKey(id) => missing(&self.log, &self.file, &id),
-                    NotRead::NoHash => Log::unreadable(number, "it holds what is not a hash"),
+                    NotRead::NoKey(id) => missing(&self.keys, &self.file, &id),
+                    NotRead::NoHash => self.log.unreadable(number, "it holds what is not a hash"),
                 })?;
             }
             news = Vec::from_iter(self.log.read(all.number() + 1).await?);
@@ -160,22 +165,25 @@ impl Inner {
 }
 
 /// Sees to it that the lake knows all keys of a ring, which must have all that the lake knows.
-async fn register(log: &Log, file: &Path, ring: &Ring) -> Result<(), LedgerError> {
+async fn register(keys: &Numbered<KeyRecord>, file: &Path, ring: &Ring) -> Result<(), LedgerError> {
+    let mut known = Vec::new();
     for _ in 0..ATTEMPTS {
-        let known = log.keys().await?;
+        while let Some(KeyRecord { key, .. }) = keys.read(known.len() as u64 + 1).await? {
+            known.push(key);
+        }
         if let Some(id) = known.iter().find(|id| ring.key(id).is_none()) {
-            return Err(missing(log, file, id));
+            return Err(missing(keys, file, id));
         }
         let new = ring.ids().find(|id| !known.iter().any(|known| known == id));
         let Some(new) = new else { return Ok(()) };
         let record = KeyRecord { writer: writer(), key: new.to_owned() };
-        log.add_key(known.len(), &record).await?;
+        keys.create(known.len() as u64 + 1, &record).await?;
     }
     Err(LedgerError::Contended)
 }
 
-fn missing(log: &Log, file: &Path, id: &str) -> LedgerError {
-    let (file, lake) = (file.to_owned(), log.location());
+fn missing(keys: &Numbered<KeyRecord>, file: &Path, id: &str) -> LedgerError {
+    let (file, lake) = (file.to_owned(), keys.location());
     LedgerError::MissingRingKey { file, lake, expected: id.to_owned() }
 }
 
