@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use stedi_openapi::{RevocationCause, RevocationInfo, WorkState};
+use stedi_openapi::{CertificateKind, RevocationCause, RevocationInfo, WorkState};
 use stedi_server::app::App;
 use stedi_server::config::{Config, PipelineConfig};
 use stedi_server::consent::Who;
@@ -125,7 +125,11 @@ async fn a_purge_does_not_take_what_nobody_looked_at() {
     let lake = site(&["ada", "bob", "cyd"]).await;
     let servers = [server(&lake.config).await, server(&lake.config).await];
     let asked = [Who::Email("bob@end".to_owned())];
-    servers[0].revocations.ask(Asker::service(), &asked, None, None).await.unwrap();
+    servers[0]
+        .revocations
+        .ask(CertificateKind::Revocation, Asker::service(), &asked, None, None)
+        .await
+        .unwrap();
     // Her consent ends, and the promotion of his revocation takes her out too, before anybody looks.
     lake.load(CUSTOMERS, customer("ada", 20, 0)).await;
     carry_out(&servers[1]).await;
@@ -161,7 +165,11 @@ async fn nobody_has_two_revocations_for_one_end() {
     assert_eq!(all(&servers[0]).await.len(), 2);
     // Who asks for it is not found as well.
     let asked = [Who::Email("bob@end".to_owned())];
-    servers[2].revocations.ask(Asker::service(), &asked, None, None).await.unwrap();
+    servers[2]
+        .revocations
+        .ask(CertificateKind::Revocation, Asker::service(), &asked, None, None)
+        .await
+        .unwrap();
     assert_eq!(look(&servers[1]).await, Vec::<String>::new());
     lake.promote().await;
     assert_eq!(look(&servers[3]).await, Vec::<String>::new());

@@ -1,103 +1,28 @@
 //! Customers withdraw their consent: from the request to the certificate.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use stedi_openapi::WorkState;
+use stedi_openapi::{CertificateKind, WorkState};
 use stedi_server::auth::Role;
 use stedi_server::consent::Who;
 use stedi_server::ledger::Asker;
 
-use crate::support::{Serving, TestLake, client, holding};
-
-/// Nothing is waited for that nobody needs here.
-const QUICK: &str = "[consent]\ngrace_seconds = 0\nlease_seconds = 2\n[maintenance]\nevery_seconds = 0\n[lake]\nstaleness_ms = 0\n";
-const TABLES: [&str; 5] = [
-    "customer_trusted",
-    "accelerometer_trusted",
-    "customer_curated",
-    "step_trainer_trusted",
-    "machine_learning_curated",
-];
-
-struct Site {
-    serving: Serving,
-}
+use crate::support::{DERIVED, QUICK, Site, TestLake, client, customer, holding};
 
 impl Site {
-    async fn start(folder: &Path, toml: &str) -> Self {
-        Self { serving: Serving::start(folder, toml).await }
-    }
-
-    fn post(&self, path: &str) -> RequestBuilder {
-        let token = self.serving.token(Role::Admin, "admin");
-        self.serving.http.post(format!("{}{path}", self.serving.url)).bearer_auth(token)
-    }
-
-    async fn answer(&self, request: RequestBuilder) -> (u16, Value) {
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap())
-    }
-
-    async fn load(&self, table: &str, text: impl Into<String>) -> Value {
-        let request = self.post(&format!("/v1/landing/{table}")).body(text.into());
-        let (status, result) = self.answer(request).await;
-        assert_eq!(status, 200, "{result}");
-        result
-    }
-
-    /// Customers with a device each, who consent and have readings; the last of them share one more.
-    async fn customers(&self, names: &[&str]) {
-        let mut customers = String::new();
-        let (mut readings, mut steps) = (String::new(), String::new());
-        for name in names {
-            customers += &customer(name, 10, 1000);
-            for time in 1..20 {
-                readings += &format!(
-                    "{{\"user\":\"{name}@rev\",\"timestamp\":{time},\"x\":1,\"y\":1,\"z\":1}}\n"
-                );
-                steps += &format!(
-                    "{{\"sensorReadingTime\":{time},\"serialNumber\":\"serial-of-{name}\",\"distanceFromObject\":7}}\n"
-                );
-            }
-        }
-        self.load("customer_landing", customers).await;
-        self.load("accelerometer_landing", readings).await;
-        self.load("step_trainer_landing", steps).await;
-        self.promote().await;
-    }
-
-    async fn promote(&self) {
-        let request = self.post("/v1/promotions").header("prefer", "wait=60");
-        let (status, run) = self.answer(request.json(&json!({}))).await;
-        assert_eq!((status, &run["state"]), (200, &json!("succeeded")), "{run}");
-    }
-
-    async fn sql(&self, sql: &str) -> Value {
-        let started = Instant::now();
-        loop {
-            let (status, answer) =
-                self.answer(self.post("/v1/sql").json(&json!({ "sql": sql }))).await;
-            // A statement that a new denial ends is asked again.
-            if status == 503 && started.elapsed() < Duration::from_secs(20) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-            assert_eq!(status, 200, "{sql}: {answer}");
-            return answer["rows"].clone();
-        }
+    /// A revocation, once it has ended.
+    async fn over(&self, id: &str) -> Value {
+        self.ended(&format!("/v1/revocations/{id}")).await
     }
 
     /// Rows of each derived table, of everybody and of one customer.
-    async fn rows(&self, name: &str) -> Vec<(i64, i64)> {
+    async fn counts(&self, name: &str) -> Vec<(i64, i64)> {
         let subject =
             format!("SELECT max(subject_id) FROM customer_landing WHERE email = '{name}@rev'");
         let subject = self.sql(&subject).await[0][0].as_str().unwrap().to_owned();
         let mut rows = Vec::new();
-        for table in TABLES {
+        for table in DERIVED {
             let sql = format!(
                 "SELECT count(*), count(*) FILTER (WHERE subject_id = '{subject}') FROM {table}"
             );
@@ -113,32 +38,6 @@ impl Site {
         assert!(revocation["acknowledged"].as_i64().is_some(), "{revocation}");
         revocation
     }
-
-    async fn ended(&self, id: &str) -> Value {
-        let started = Instant::now();
-        loop {
-            let revocation = self.serving.json(&format!("/v1/revocations/{id}")).await;
-            if !["queued", "running"].contains(&revocation["state"].as_str().unwrap()) {
-                return revocation;
-            }
-            assert!(started.elapsed() < Duration::from_secs(120), "{revocation}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-fn customer(name: &str, updated: i64, shared: i64) -> String {
-    let record = json!({
-        "customerName": format!("Name Of {name}"),
-        "email": format!("{name}@rev"),
-        "phone": "8015551212",
-        "birthDay": "1950-01-01",
-        "serialNumber": format!("serial-of-{name}"),
-        "registrationDate": 1,
-        "lastUpdateDate": updated,
-        "shareWithResearchAsOfDate": shared,
-    });
-    record.to_string() + "\n"
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,15 +45,15 @@ async fn from_the_request_to_the_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start(folder.path(), QUICK).await;
     site.customers(&["ada", "bob"]).await;
-    let before = site.rows("ada").await;
+    let before = site.counts("ada").await;
     assert!(before.iter().all(|(all, own)| *all > *own && *own > 0), "{before:?}");
-    let bobs = site.rows("bob").await;
+    let bobs = site.counts("bob").await;
 
     let revocation = site.revoke(json!({ "email": " ADA@rev ", "reason": "by letter" })).await;
     // From the acknowledgement on, whether or not anything is deleted yet.
-    let after = site.rows("ada").await;
+    let after = site.counts("ada").await;
     assert!(after.iter().all(|(_, own)| *own == 0), "{after:?}");
-    let ended = site.ended(revocation["id"].as_str().unwrap()).await;
+    let ended = site.over(revocation["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert_eq!((&ended["step"], &ended["found"]), (&json!("done"), &json!([])));
     assert_eq!((&ended["certificate"], &ended["customers"]), (&json!(1), &json!(1)));
@@ -191,7 +90,7 @@ async fn from_the_request_to_the_certificate() {
     assert_eq!(certificate["tables"], ended["tables"]);
 
     // Everybody else is as before, and nothing outside of landing has a word of hers.
-    let left = site.rows("bob").await;
+    let left = site.counts("bob").await;
     let own = |rows: &[(i64, i64)]| rows.iter().map(|(_, own)| *own).collect::<Vec<_>>();
     assert_eq!(own(&left), own(&bobs));
     for zone in ["trusted", "curated", "system"] {
@@ -208,10 +107,10 @@ async fn from_the_request_to_the_certificate() {
     // An update that repeats the old date changes nothing; a later consent counts.
     site.load("customer_landing", customer("ada", 20, 1000)).await;
     site.promote().await;
-    assert!(site.rows("ada").await.iter().all(|(_, own)| *own == 0));
+    assert!(site.counts("ada").await.iter().all(|(_, own)| *own == 0));
     site.load("customer_landing", customer("ada", 30, 4_000_000_000_000)).await;
     site.promote().await;
-    assert_eq!(own(&site.rows("ada").await), own(&before));
+    assert_eq!(own(&site.counts("ada").await), own(&before));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,8 +124,8 @@ async fn a_load_that_ends_a_consent_names_its_revocation() {
     let result = site.load("customer_landing", record.clone()).await;
     let ids = result["revocations"].as_array().unwrap();
     assert_eq!(ids.len(), 1, "{result}");
-    assert!(site.rows("ada").await.iter().all(|(_, own)| *own == 0));
-    let ended = site.ended(ids[0].as_str().unwrap()).await;
+    assert!(site.counts("ada").await.iter().all(|(_, own)| *own == 0));
+    let ended = site.over(ids[0].as_str().unwrap()).await;
     assert_eq!(
         (&ended["state"], &ended["cause"]),
         (&json!("succeeded"), &json!("load")),
@@ -236,7 +135,7 @@ async fn a_load_that_ends_a_consent_names_its_revocation() {
     assert_eq!(site.sql("SELECT count(*) FROM customer_revocation").await, json!([[0]]));
     site.load("customer_landing", customer("ada", 30, 1000)).await;
     site.promote().await;
-    assert!(site.rows("ada").await.iter().all(|(_, own)| *own > 0));
+    assert!(site.counts("ada").await.iter().all(|(_, own)| *own > 0));
     // What ends nothing opens nothing.
     let result = site.load("customer_landing", customer("bob", 40, 1000)).await;
     assert_eq!(result["revocations"], json!([]), "{result}");
@@ -286,12 +185,12 @@ async fn several_at_once_and_what_is_refused() {
     assert_eq!((status, &problem["code"]), (409, &json!("not_cancelled")), "{problem}");
     let overdue = site.serving.json("/v1/revocations?state=overdue").await;
     assert_eq!(overdue["revocations"].as_array().unwrap().len(), 1, "{overdue}");
-    let ended = site.ended(id).await;
+    let ended = site.over(id).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
     for name in ["ada", "bob"] {
-        assert!(site.rows(name).await.iter().all(|(_, own)| *own == 0), "{name}");
+        assert!(site.counts(name).await.iter().all(|(_, own)| *own == 0), "{name}");
     }
-    let left = site.rows("cyd").await;
+    let left = site.counts("cyd").await;
     assert_eq!(left[0], (1, 1), "{left:?}");
     let overdue = site.serving.json("/v1/revocations?state=overdue").await;
     assert_eq!(overdue["revocations"], json!([]));
@@ -317,13 +216,13 @@ async fn a_server_that_is_killed_leaves_the_rest_to_the_next() {
     site.serving.process.kill();
     let site = Site::start(folder.path(), &slow).await;
     for name in ["ada", "bob"] {
-        assert!(site.rows(name).await.iter().all(|(_, own)| *own == 0), "{name}");
+        assert!(site.counts(name).await.iter().all(|(_, own)| *own == 0), "{name}");
     }
     for id in [id, second["id"].as_str().unwrap()] {
-        let ended = site.ended(id).await;
+        let ended = site.over(id).await;
         assert_eq!(ended["state"], "succeeded", "{ended}");
     }
-    assert!(site.rows("cyd").await.iter().all(|(_, own)| *own > 0));
+    assert!(site.counts("cyd").await.iter().all(|(_, own)| *own > 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,7 +243,7 @@ async fn what_is_left_fails_it_and_is_named() {
     }
     let revocation = site.revoke(json!({ "requests": [{ "email": "ada@rev" }] })).await;
     let other = site.revoke(json!({ "email": "bob@rev" })).await;
-    let ended = site.ended(revocation["id"].as_str().unwrap()).await;
+    let ended = site.over(revocation["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "failed", "{ended}");
     assert_eq!(
         ended["found"],
@@ -358,12 +257,12 @@ async fn what_is_left_fails_it_and_is_named() {
     };
     assert_eq!((status, &problem["code"]), (404, &json!("statement_not_found")), "{problem}");
     // It is of nobody else.
-    let ended = site.ended(other["id"].as_str().unwrap()).await;
+    let ended = site.over(other["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
     // Once it is gone, the next one succeeds.
     std::fs::remove_file(left).unwrap();
     let again = site.revoke(json!({ "email": "ada@rev" })).await;
-    let ended = site.ended(again["id"].as_str().unwrap()).await;
+    let ended = site.over(again["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
 }
 
@@ -382,11 +281,21 @@ async fn those_that_are_open_together_go_together() {
     let who = |number: usize| Who::Email(format!("c{number}@rev"));
     let asks = (0..20).map(|number| {
         let revocations = app.revocations.clone();
-        async move { revocations.ask(Asker::service(), &[who(number)], None, None).await.unwrap() }
+        async move {
+            revocations
+                .ask(CertificateKind::Revocation, Asker::service(), &[who(number)], None, None)
+                .await
+                .unwrap()
+        }
     });
     let mut open = futures::future::join_all(asks).await;
     let many: Vec<Who> = (20..39).map(who).collect();
-    open.push(app.revocations.ask(Asker::service(), &many, None, None).await.unwrap());
+    open.push(
+        app.revocations
+            .ask(CertificateKind::Revocation, Asker::service(), &many, None, None)
+            .await
+            .unwrap(),
+    );
     let ended = async {
         for revocation in &open {
             let work = app.revocations.work();
@@ -420,8 +329,8 @@ async fn files_of_a_promotion_that_was_killed_hold_up_nothing() {
     let files = files.map(|file| zones.join(file));
     files.iter().for_each(|file| std::fs::write(file, "a reading of serial-of-ada").unwrap());
     let asked = site.revoke(json!({ "email": "ada@rev" })).await;
-    let ended = site.ended(asked["id"].as_str().unwrap()).await;
+    let ended = site.over(asked["id"].as_str().unwrap()).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert!(!files.iter().any(|file| file.exists()));
-    assert!(site.rows("kept").await.iter().all(|(_, theirs)| *theirs > 0));
+    assert!(site.counts("kept").await.iter().all(|(_, theirs)| *theirs > 0));
 }

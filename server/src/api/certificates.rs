@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use stedi_openapi::{Certificate, CertificateKind, RevocationPath};
+use stedi_openapi::{Certificate, RevocationPath};
 
 use super::authenticated::Authenticated;
+use super::consent::{ERASURES, REVOCATIONS};
 use super::error::ApiError;
 use super::extract::PathOf;
 use super::state::ApiState;
@@ -26,8 +27,7 @@ pub(super) async fn of_revocation(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    certificate(&state, CertificateKind::Revocation, &path.id).await
+    REVOCATIONS.certificate(&state, &principal, &path.id).await
 }
 
 /// The certificate of an erasure
@@ -46,17 +46,7 @@ pub(super) async fn of_erasure(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    certificate(&state, CertificateKind::Erasure, &path.id).await
-}
-
-async fn certificate(
-    state: &ApiState,
-    kind: CertificateKind,
-    id: &str,
-) -> Result<Response, ApiError> {
-    let bytes = state.app.revocations.certificate(kind, id).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
+    ERASURES.certificate(&state, &principal, &path.id).await
 }
 
 /// The key of certificates

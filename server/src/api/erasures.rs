@@ -5,20 +5,16 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use stedi_openapi::{
-    CertificateKind, ErasureList, RevocationInfo, RevocationPath, RevocationQuery,
-    RevocationRequest, RevocationRun, Work, WorkEvent,
+    ErasureList, RevocationInfo, RevocationPath, RevocationQuery, RevocationRequest, RevocationRun,
+    Work, WorkEvent,
 };
 
 use super::authenticated::Authenticated;
+use super::consent::ERASURES;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, QueryOf};
-use super::idempotency;
 use super::origin::Origin;
-use super::revocations::customers;
 use super::state::ApiState;
-use super::work;
-use crate::ledger::Asker;
-use crate::ledger::audit::{Action, End};
 
 /// Erase customers
 ///
@@ -54,15 +50,7 @@ pub(super) async fn ask(
     headers: HeaderMap,
     JsonOf(request): JsonOf<RevocationRequest>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    let erasures = &state.app.revocations;
-    let (customers, reason) = customers(request)?;
-    let asker = Asker::new(&principal, origin.request_id.clone());
-    let key = idempotency::key(&headers)?;
-    let draft = origin.draft(Action::Consent, "POST /v1/erasures", &principal);
-    state.app.audit.record(draft, End::ok()).await?;
-    let erasure = erasures.erase(asker, &customers, reason, key).await?;
-    work::begun(erasures.work(), &headers, "/v1/erasures", erasure).await
+    ERASURES.begin(&state, (origin, &principal), &headers, request).await
 }
 
 /// Erasures
@@ -81,11 +69,7 @@ pub(super) async fn list(
     Authenticated(principal): Authenticated,
     QueryOf(query): QueryOf<RevocationQuery>,
 ) -> Result<Json<ErasureList>, ApiError> {
-    principal.require(&[])?;
-    let limit = work::limit(query.limit)?;
-    let before = query.before.as_deref();
-    let (kind, state_of) = (CertificateKind::Erasure, query.state);
-    let (erasures, next) = state.app.revocations.list(kind, state_of, limit, before).await?;
+    let (erasures, next) = ERASURES.page(&state, &principal, query).await?;
     Ok(Json(ErasureList { erasures, next }))
 }
 
@@ -103,13 +87,12 @@ pub(super) async fn one(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Json<RevocationInfo>, ApiError> {
-    principal.require(&[])?;
-    Ok(Json(state.app.revocations.get(CertificateKind::Erasure, &path.id).await?))
+    Ok(Json(ERASURES.one(&state, &principal, &path.id).await?))
 }
 
 /// Progress of an erasure
 ///
-/// Server-sent events: an event `revocation` with the erasure whenever something is new, the last one
+/// Server-sent events: an event `erasure` with the erasure whenever something is new, the last one
 /// when it has ended. The stream ends then.
 #[utoipa::path(
     get,
@@ -128,10 +111,7 @@ pub(super) async fn events(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    let erasures = &state.app.revocations;
-    let erasure = erasures.get(CertificateKind::Erasure, &path.id).await?;
-    Ok(work::follow(erasures.work(), erasure))
+    ERASURES.events(&state, &principal, &path.id).await
 }
 
 /// Cancel an erasure
@@ -151,9 +131,5 @@ pub(super) async fn cancel(
     PathOf(path): PathOf<RevocationPath>,
     origin: Origin,
 ) -> Result<Json<RevocationInfo>, ApiError> {
-    principal.require(&[])?;
-    let erasures = &state.app.revocations;
-    let erasure = erasures.get(CertificateKind::Erasure, &path.id).await?;
-    let by = (origin, &principal);
-    work::cancel(&state, erasures.work(), &erasure.id, by, "/v1/erasures/{id}/cancel").await
+    ERASURES.cancel(&state, (origin, &principal), &path.id).await
 }

@@ -4,6 +4,7 @@ mod accept;
 mod audit;
 mod authenticated;
 mod certificates;
+mod consent;
 mod denied;
 mod docs;
 mod document;

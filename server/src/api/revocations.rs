@@ -5,23 +5,16 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use stedi_openapi::{
-    CertificateKind, RevocationInfo, RevocationList, RevocationOf, RevocationPath, RevocationQuery,
-    RevocationRequest, RevocationRun, Work, WorkEvent,
+    RevocationInfo, RevocationList, RevocationPath, RevocationQuery, RevocationRequest,
+    RevocationRun, Work, WorkEvent,
 };
 
 use super::authenticated::Authenticated;
+use super::consent::REVOCATIONS;
 use super::error::ApiError;
 use super::extract::{JsonOf, PathOf, QueryOf};
-use super::idempotency;
 use super::origin::Origin;
 use super::state::ApiState;
-use super::work;
-use crate::consent::{ConsentError, Who};
-use crate::ledger::Asker;
-use crate::ledger::audit::{Action, End};
-
-/// Customers of one call.
-const MOST: usize = 1000;
 
 /// Withdraw consent
 ///
@@ -56,33 +49,7 @@ pub(super) async fn ask(
     headers: HeaderMap,
     JsonOf(request): JsonOf<RevocationRequest>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    let revocations = &state.app.revocations;
-    let (customers, reason) = customers(request)?;
-    let asker = Asker::new(&principal, origin.request_id.clone());
-    let key = idempotency::key(&headers)?;
-    let draft = origin.draft(Action::Consent, "POST /v1/revocations", &principal);
-    state.app.audit.record(draft, End::ok()).await?;
-    let revocation = revocations.ask(asker, &customers, reason, key).await?;
-    work::begun(revocations.work(), &headers, "/v1/revocations", revocation).await
-}
-
-/// The customers of a request, and its reason.
-pub(super) fn customers(
-    request: RevocationRequest,
-) -> Result<(Vec<Who>, Option<String>), ApiError> {
-    let RevocationRequest { email, serialnumber, reason, mut requests } = request;
-    match (requests.is_empty(), email.is_none() && serialnumber.is_none()) {
-        (true, _) => requests.push(RevocationOf { email, serialnumber }),
-        (false, true) if requests.len() <= MOST => {}
-        (false, true) => {
-            return Err(ApiError::Malformed(format!("requests has more than {MOST} customers")));
-        }
-        (false, false) => return Err(ConsentError::Malformed.into()),
-    }
-    let customers: Result<Vec<Who>, ConsentError> =
-        requests.into_iter().map(|one| Who::of(one.email, one.serialnumber)).collect();
-    Ok((customers?, reason))
+    REVOCATIONS.begin(&state, (origin, &principal), &headers, request).await
 }
 
 /// Revocations
@@ -101,11 +68,7 @@ pub(super) async fn list(
     Authenticated(principal): Authenticated,
     QueryOf(query): QueryOf<RevocationQuery>,
 ) -> Result<Json<RevocationList>, ApiError> {
-    principal.require(&[])?;
-    let limit = work::limit(query.limit)?;
-    let before = query.before.as_deref();
-    let (kind, state_of) = (CertificateKind::Revocation, query.state);
-    let (revocations, next) = state.app.revocations.list(kind, state_of, limit, before).await?;
+    let (revocations, next) = REVOCATIONS.page(&state, &principal, query).await?;
     Ok(Json(RevocationList { revocations, next }))
 }
 
@@ -123,8 +86,7 @@ pub(super) async fn one(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Json<RevocationInfo>, ApiError> {
-    principal.require(&[])?;
-    Ok(Json(state.app.revocations.get(CertificateKind::Revocation, &path.id).await?))
+    Ok(Json(REVOCATIONS.one(&state, &principal, &path.id).await?))
 }
 
 /// Progress of a revocation
@@ -148,10 +110,7 @@ pub(super) async fn events(
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<RevocationPath>,
 ) -> Result<Response, ApiError> {
-    principal.require(&[])?;
-    let revocations = &state.app.revocations;
-    let revocation = revocations.get(CertificateKind::Revocation, &path.id).await?;
-    Ok(work::follow(revocations.work(), revocation))
+    REVOCATIONS.events(&state, &principal, &path.id).await
 }
 
 /// Cancel a revocation
@@ -171,10 +130,5 @@ pub(super) async fn cancel(
     PathOf(path): PathOf<RevocationPath>,
     origin: Origin,
 ) -> Result<Json<RevocationInfo>, ApiError> {
-    principal.require(&[])?;
-    let revocations = &state.app.revocations;
-    let revocation = revocations.get(CertificateKind::Revocation, &path.id).await?;
-    let by = (origin, &principal);
-    work::cancel(&state, revocations.work(), &revocation.id, by, "/v1/revocations/{id}/cancel")
-        .await
+    REVOCATIONS.cancel(&state, (origin, &principal), &path.id).await
 }

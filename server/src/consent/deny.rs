@@ -27,7 +27,7 @@ impl Saga {
             CertificateKind::Erasure => Reason::Erasure,
         };
         if *kind == CertificateKind::Erasure {
-            self.not_held(&asked.order.subjects).await?;
+            self.not_held(asked.order.subjects.iter().enumerate()).await?;
             self.suppression.add(&[suppressed(id, asked, secret)]).await?;
         }
         // A load that ends a consent says so in its records; a request has no record but this. Of

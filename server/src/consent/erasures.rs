@@ -1,60 +1,29 @@
 //! Erasures as they are asked for, and the legal holds that refuse them.
 
-use std::collections::BTreeSet;
-
 use chrono::Utc;
-use stedi_openapi::{CertificateKind, LegalHold, RevocationCause, RevocationInfo};
+use stedi_openapi::LegalHold;
 
 use super::error::ConsentError;
 use super::needles::{Identifier, identifiers};
-use super::saga::{Order, Saga};
+use super::saga::Saga;
 use super::secrets::Secret;
 use super::service::Revocations;
-use super::who::{Named, Who, named, names_nobody};
+use super::who::{Named, Who, named, names_nobody, subjects_of};
 use crate::ledger::Asker;
 
 /// Bytes of the shortest e-mail that can be looked for.
 const SHORTEST: usize = 3;
 
 impl Revocations {
-    /// Forgets some customers, also such of whom nothing is known but the e-mail. When it returns, no
-    /// read gives their rows any more; the rest follows. With a key, the same request of the same
-    /// principal is one.
-    ///
-    /// # Errors
-    /// As [`Revocations::ask`], and [`ConsentError::Held`], [`ConsentError::ErasureOpen`].
-    pub async fn erase(
-        &self,
-        asker: Asker,
-        customers: &[Who],
-        reason: Option<String>,
-        key: Option<&str>,
-    ) -> Result<RevocationInfo, ConsentError> {
-        let saga = self.work.kind();
-        let body = self.body(CertificateKind::Erasure, customers, reason.as_deref())?;
-        if let Some(run) = self.known(&asker, key, &body).await? {
-            return self.acknowledged(run).await;
-        }
-        let named = named(&saga.promotion, &self.key, customers, true).await?;
-        let numbered = || named.iter().map(|one| (one.number, one.subject.as_str()));
-        self.refused(numbered()).await?;
-        self.not_erased(numbered()).await?;
-        let secret = self.erased(&named).await?;
-        let texts = secret.identifiers();
-        let said = reason.as_deref().unwrap_or_default().to_lowercase();
-        if texts.keys().any(|identifier| identifier.texts().all(|text| said.contains(&text))) {
-            return Err(ConsentError::ReasonNames);
-        }
-        let order = saga.order(&secret, CertificateKind::Erasure, RevocationCause::Request);
-        let id = self.work.id(&asker.principal, key, &body).await?;
-        self.open(&id, asker, Order { reason, ..order }, &secret).await
-    }
-
     /// All that names some customers: by their records, by the request, and by what an erasure that
-    /// failed knows of them.
-    async fn erased(&self, named: &[Named]) -> Result<Secret, ConsentError> {
+    /// failed knows of them. The reason must not.
+    pub(super) async fn erased(
+        &self,
+        named: &[Named],
+        reason: Option<&str>,
+    ) -> Result<Secret, ConsentError> {
         let saga = self.work.kind();
-        let subjects: BTreeSet<String> = named.iter().map(|one| one.subject.clone()).collect();
+        let subjects = subjects_of(named);
         let mut known = identifiers(&saga.lake, &saga.pipeline, &subjects).await?;
         for (identifier, of) in saga.secrets.known(&subjects).await? {
             known.entry(identifier).or_default().extend(of);
@@ -66,39 +35,27 @@ impl Revocations {
                 known.entry(identifier).or_default().insert(subject.clone());
             }
         }
-        Ok(Secret::new(subjects, known))
+        let secret = Secret::new(subjects, known);
+        let said = reason.unwrap_or_default().to_lowercase();
+        let texts = secret.identifiers();
+        if texts.keys().any(|identifier| identifier.texts().all(|text| said.contains(&text))) {
+            return Err(ConsentError::ReasonNames);
+        }
+        Ok(secret)
     }
 
     /// Refuses customers who are being erased: nothing more can be done for them.
     pub(super) async fn not_erased(
         &self,
-        customers: impl Iterator<Item = (usize, &str)>,
+        references: &[(usize, String)],
     ) -> Result<(), ConsentError> {
         let saga = self.work.kind();
-        let references: Vec<(usize, String)> =
-            customers.map(|(number, subject)| (number, saga.secrets.reference(subject))).collect();
         for id in saga.secrets.erasures().await? {
             let open = self.work.open_one(&id).await?;
             let Some((asked, _)) = open else { continue };
             let here = references.iter().find(|(_, one)| asked.order.subjects.contains(one));
             if let Some((number, _)) = here {
                 return Err(ConsentError::ErasureOpen { number: *number, id });
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses customers who are held.
-    async fn refused(
-        &self,
-        customers: impl Iterator<Item = (usize, &str)>,
-    ) -> Result<(), ConsentError> {
-        let saga = self.work.kind();
-        let holds = saga.holds.all().await?;
-        for (number, subject) in customers {
-            let reference = saga.secrets.reference(subject);
-            if let Some(hold) = holds.iter().find(|hold| hold.subject == reference) {
-                return Err(ConsentError::Held { number, reason: hold.reason.clone() });
             }
         }
         Ok(())
@@ -165,10 +122,13 @@ impl Revocations {
 }
 
 impl Saga {
-    /// Refuses customers, by references, on whom a legal hold was placed meanwhile.
-    pub(super) async fn not_held(&self, subjects: &[String]) -> Result<(), ConsentError> {
+    /// Refuses customers, by number and reference, on whom there is a legal hold.
+    pub(super) async fn not_held(
+        &self,
+        references: impl Iterator<Item = (usize, &String)>,
+    ) -> Result<(), ConsentError> {
         let holds = self.holds.all().await?;
-        for (number, subject) in subjects.iter().enumerate() {
+        for (number, subject) in references {
             if let Some(hold) = holds.iter().find(|hold| hold.subject == *subject) {
                 return Err(ConsentError::Held { number, reason: hold.reason.clone() });
             }

@@ -13,7 +13,7 @@ use super::error::ConsentError;
 use super::needles::Identifiers;
 use super::saga::{Order, Saga, acknowledge};
 use super::secrets::Secret;
-use super::who::{Who, named, names_nobody};
+use super::who::{Named, Who, named, names_nobody, subjects_of};
 use crate::ledger::audit::Audit;
 use crate::ledger::{Asker, LedgerError, LongWork, SubjectKey, WorkRules};
 
@@ -44,7 +44,7 @@ pub struct Revocations {
 
 /// What a request says, as far as it may stay in the lake.
 #[derive(Debug, Serialize)]
-pub(super) struct Body<'a> {
+struct Body<'a> {
     kind: CertificateKind,
     /// Keyed references.
     customers: Vec<String>,
@@ -63,36 +63,47 @@ impl Revocations {
         &self.work
     }
 
-    /// Withdraws the consent of some customers. When it returns, no read gives their rows any more;
-    /// the rest follows. With a key, the same request of the same principal is one.
+    /// Withdraws the consent of some customers, or forgets them, also such of whom nothing is known but
+    /// the e-mail. When it returns, no read gives their rows any more; the rest follows. With a key, the
+    /// same request of the same principal is one.
     ///
     /// # Errors
     /// [`ConsentError::NoRevocations`], [`ConsentError::UnknownCustomer`], [`ConsentError::Shared`],
-    /// and those of [`LongWork::ask`]. After any other error the revocation is open all the same if
-    /// it is there, and acknowledged later.
+    /// [`ConsentError::ErasureOpen`], for an erasure [`ConsentError::Held`], and those of
+    /// [`LongWork::ask`]. After any other error it is open all the same if it is there, and acknowledged
+    /// later.
     pub async fn ask(
         &self,
+        kind: CertificateKind,
         asker: Asker,
         customers: &[Who],
         reason: Option<String>,
         key: Option<&str>,
     ) -> Result<RevocationInfo, ConsentError> {
         let saga = self.work.kind();
-        let body = self.body(CertificateKind::Revocation, customers, reason.as_deref())?;
+        let body = self.body(kind, customers, reason.as_deref())?;
         if let Some(run) = self.known(&asker, key, &body).await? {
             return self.acknowledged(run).await;
         }
-        let named = named(&saga.promotion, &self.key, customers, false).await?;
-        self.not_erased(named.iter().map(|one| (one.number, one.subject.as_str()))).await?;
-        let subjects = named.into_iter().map(|one| one.subject).collect();
-        let secret = Secret::new(subjects, Identifiers::new());
-        let order = saga.order(&secret, CertificateKind::Revocation, RevocationCause::Request);
+        let erases = kind == CertificateKind::Erasure;
+        let named = named(&saga.promotion, &self.key, customers, erases).await?;
+        let reference = |one: &Named| (one.number, saga.secrets.reference(&one.subject));
+        let references: Vec<(usize, String)> = named.iter().map(reference).collect();
+        if erases {
+            saga.not_held(references.iter().map(|(number, one)| (*number, one))).await?;
+        }
+        self.not_erased(&references).await?;
+        let secret = match erases {
+            true => self.erased(&named, reason.as_deref()).await?,
+            false => Secret::new(subjects_of(&named), Identifiers::new()),
+        };
+        let order = saga.order(&secret, kind, RevocationCause::Request);
         let id = self.work.id(&asker.principal, key, &body).await?;
         self.open(&id, asker, Order { reason, ..order }, &secret).await
     }
 
     /// What a request says, which must be one that can be carried out.
-    pub(super) fn body<'a>(
+    fn body<'a>(
         &self,
         kind: CertificateKind,
         customers: &[Who],
@@ -111,7 +122,7 @@ impl Revocations {
     }
 
     /// What the same principal asked for with the same key before.
-    pub(super) async fn known(
+    async fn known(
         &self,
         asker: &Asker,
         key: Option<&str>,
@@ -160,7 +171,7 @@ impl Revocations {
     }
 
     /// Takes an order, and has its rows denied before anything else.
-    pub(super) async fn open(
+    async fn open(
         &self,
         id: &str,
         asker: Asker,
@@ -182,10 +193,7 @@ impl Revocations {
     }
 
     /// Denies the rows, if nobody did yet.
-    pub(super) async fn acknowledged(
-        &self,
-        mut run: RevocationInfo,
-    ) -> Result<RevocationInfo, ConsentError> {
+    async fn acknowledged(&self, mut run: RevocationInfo) -> Result<RevocationInfo, ConsentError> {
         if run.what.acknowledged.is_some() || run.state.is_final() {
             return Ok(run);
         }

@@ -55,6 +55,11 @@ impl Who {
     }
 }
 
+/// The pseudonyms of customers.
+pub(super) fn subjects_of(named: &[Named]) -> BTreeSet<String> {
+    named.iter().map(|one| one.subject.clone()).collect()
+}
+
 /// Refuses a reason that names one of those whom it is about.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod replay;
 mod seaweed;
 mod service;
 mod serving;
+mod site;
 mod size;
 mod sql;
 
@@ -27,6 +28,7 @@ pub use replay::{Replayed, replay, replayed_rows};
 pub use seaweed::SeaweedFs;
 pub use service::Service;
 pub use serving::Serving;
+pub use site::{DERIVED, QUICK, Site, customer};
 pub use size::{full, seed, sized};
 pub use sql::{Answered, DIGITS, answered, endless, many};
 
