@@ -1,10 +1,12 @@
 //! `/v1/revocations`: customers withdraw their consent to research; and `/v1/erasures`: they are
 //! forgotten, which is the same work and more.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::certificates::{CertificateKind, CertifiedScan, CertifiedTable};
+use crate::certificates::{CertificateKind, CertifiedScan, CertifiedSnapshot, CertifiedTable};
 use crate::work::Work;
 
 /// Who withdraws consent, or is to be forgotten: one customer, or several in `requests`.
@@ -65,7 +67,7 @@ pub struct RevocationRun {
     pub waits: Option<String>,
     /// When the rows were gone from every table, in epoch milliseconds.
     pub deleted: Option<i64>,
-    /// When nothing was left in our own records, in epoch milliseconds; of an erasure only.
+    /// When nothing was left in snapshots, and of an erasure in our own records, in epoch milliseconds.
     pub redacted: Option<i64>,
     /// When nothing was left of what the tables were before, in epoch milliseconds.
     pub purged: Option<i64>,
@@ -73,6 +75,12 @@ pub struct RevocationRun {
     pub verified: Option<i64>,
     /// What became of each table that the rows may have been in.
     pub tables: Vec<CertifiedTable>,
+    /// Snapshots that were redacted for it, or for others that it was carried out with.
+    #[serde(default)]
+    pub snapshots: Vec<CertifiedSnapshot>,
+    /// Who had got something of these: they must be told.
+    #[serde(default)]
+    pub recipients: BTreeSet<String>,
     /// What the scan looked at.
     pub scan: Option<CertifiedScan>,
     /// Identifiers that were not looked for, as another customer has the same, or one that holds it.
@@ -103,7 +111,7 @@ pub enum RevocationStep {
     Erase,
     /// They are deleted from the derived tables.
     Delete,
-    /// They are taken out of our own records; of an erasure only.
+    /// They are taken out of snapshots, and of an erasure out of our own records.
     Redact,
     /// What tables leave behind is removed for good.
     Purge,

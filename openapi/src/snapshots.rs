@@ -82,7 +82,7 @@ pub struct SnapshotDataQuery {
 pub struct SnapshotQuery {
     /// At most so many.
     #[param(minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<u32>,
+    pub limit: Option<u64>,
     /// Only those behind this id, which is `next` of the page before.
     pub before: Option<String>,
 }

@@ -28,6 +28,7 @@ use crate::query::{
     StatementsRules,
 };
 use crate::sharing::{Sharing, SharingRules};
+use crate::snapshot::Snapshots;
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct App {
     pub sharing: Sharing,
     /// Customers withdraw their consent.
     pub revocations: Revocations,
+    /// Tables as they were, for training.
+    pub snapshots: Snapshots,
     /// Whose records are kept out.
     pub suppression: Suppression,
 }
@@ -163,6 +166,7 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
+        let snapshots = Snapshots::new(lake.clone(), Arc::clone(&pipeline), &key, deny.clone());
         let saga = Saga {
             lake: lake.clone(),
             pipeline: Arc::clone(&pipeline),
@@ -172,6 +176,7 @@ impl App {
             promotions: promotions.clone(),
             maintenance: maintenance.clone(),
             statements: statements.clone(),
+            snapshots: snapshots.clone(),
             suppression: suppression.clone(),
             audit: audit.clone(),
             secrets: Secrets::new(lake.clone(), &key)?,
@@ -227,6 +232,7 @@ impl App {
             deny,
             sharing,
             revocations,
+            snapshots,
             suppression,
         })
     }

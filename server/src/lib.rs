@@ -19,3 +19,4 @@ pub mod promotion;
 pub mod query;
 pub mod sample;
 pub mod sharing;
+pub mod snapshot;

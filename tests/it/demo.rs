@@ -59,6 +59,10 @@ fn what_the_demo_prints() {
                 let columns: Vec<&str> = line.split_whitespace().collect();
                 columns[..columns.len() - 1].join("  ")
             }
+            // Its time is in it.
+            _ if line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                "SNAPSHOT".to_owned()
+            }
             // Pseudonyms are of a key that is new each time.
             _ if line.split_whitespace().next().is_some_and(|word| word.len() == 32) => {
                 "SUBJECT".to_owned()

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 14] = [
     &["pipeline"],
     &["ledger"],
     &["landing", "maintenance", "promotion", "query"],
-    &["sharing"],
+    &["sharing", "snapshot"],
     &["consent"],
     &["app.rs"],
     &["api"],

@@ -12,6 +12,7 @@ mod client_calls;
 mod clients;
 mod consent;
 mod crash;
+mod datasets;
 mod demo;
 mod denied;
 mod edge;

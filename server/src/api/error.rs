@@ -7,7 +7,7 @@ use stedi_openapi::{Code, Problem};
 
 use crate::auth::AuthError;
 use crate::consent::ConsentError;
-use crate::edge::problem;
+use crate::edge::answer;
 use crate::lake::LakeError;
 use crate::landing::LandingError;
 use crate::ledger::LedgerError;
@@ -16,6 +16,7 @@ use crate::maintenance::MaintenanceError;
 use crate::promotion::PromotionError;
 use crate::query::{QueryError, StatementError};
 use crate::sharing::SharingError;
+use crate::snapshot::SnapshotError;
 
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,9 @@ pub(super) enum ApiError {
     /// A statement that runs by itself.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// A snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 impl ApiError {
@@ -117,6 +121,7 @@ impl ApiError {
             Self::Ledger(error) => error.code(),
             Self::Consent(error) => error.code(),
             Self::Sharing(error) => error.code(),
+            Self::Snapshot(error) => error.code(),
             Self::Statement(error) => match error {
                 StatementError::Unknown(_) | StatementError::NoChunk { .. } => {
                     Code::StatementNotFound
@@ -137,7 +142,13 @@ impl ApiError {
 
     /// The body that says it.
     pub(super) fn problem(&self) -> Problem {
-        Problem::of(self.code(), self.detail())
+        let superseded_by = match self {
+            Self::Snapshot(SnapshotError::Redacted { superseded_by }) => {
+                Some(superseded_by.clone())
+            }
+            _ => None,
+        };
+        Problem { superseded_by, ..Problem::of(self.code(), self.detail()) }
     }
 
     /// The text for the caller.
@@ -162,7 +173,7 @@ impl IntoResponse for ApiError {
         if status == StatusCode::INTERNAL_SERVER_ERROR || code == Code::AuditUnavailable {
             tracing::error!(error = %self, "request failed");
         }
-        let mut response = problem(code, self.detail());
+        let mut response = answer(&self.problem());
         response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         // RFC 9110, section 15.5.17.
@@ -182,7 +193,7 @@ impl IntoResponse for ApiError {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 let seconds = match code {
-                    Code::ConsentChanged => "1",
+                    Code::ConsentChanged | Code::Redacting => "1",
                     Code::Busy | Code::ConsentUnknown => "2",
                     _ => "10",
                 };

@@ -47,3 +47,18 @@ pub(super) fn answered() -> Vec<Code> {
 pub(super) fn asked() -> Vec<Code> {
     [ASKING.as_slice(), &[Code::KeyReused]].concat()
 }
+
+/// Every problem of rows of a snapshot.
+pub(super) fn of_snapshot() -> Vec<Code> {
+    let own = [
+        Code::SnapshotNotFound,
+        Code::Redacted,
+        Code::Redacting,
+        Code::StatementTooLong,
+        Code::StatementTooDeep,
+        Code::SyntaxError,
+        Code::NotSupported,
+        Code::QueueFull,
+    ];
+    [own.as_slice(), &ANSWERING].concat()
+}

@@ -33,14 +33,27 @@ impl Recorded {
         statement: &Statement,
         format: Format,
     ) -> Self {
-        let audit = &state.app.audit;
-        let redacted = audit.redact(&statement.sql, statement.parameters.values());
-        let draft = Draft {
-            statement: Some(redacted),
-            ..origin.draft(Action::Sql, "POST /v1/sql", principal)
-        };
+        let redacted = state.app.audit.redact(&statement.sql, statement.parameters.values());
+        let draft = origin.draft(Action::Sql, "POST /v1/sql", principal);
+        Self::of(state, Draft { statement: Some(redacted), ..draft }, principal, format)
+    }
+
+    /// Begins the record of rows of a snapshot, which a statement gives.
+    pub fn of_snapshot(
+        state: &ApiState,
+        origin: Origin,
+        principal: &Principal,
+        sql: &str,
+        format: Format,
+    ) -> Self {
+        let redacted = state.app.audit.redact(sql, &[]);
+        let draft = origin.draft(Action::Snapshot, "GET /v1/snapshots/{id}/data", principal);
+        Self::of(state, Draft { statement: Some(redacted), ..draft }, principal, format)
+    }
+
+    fn of(state: &ApiState, draft: Draft, principal: &Principal, format: Format) -> Self {
         Self {
-            open: Some(audit.prepare(draft)),
+            open: Some(state.app.audit.prepare(draft)),
             metrics: state.app.metrics.clone(),
             role: principal.roles.iter().copied().max().unwrap_or(Role::Ingest),
             format,

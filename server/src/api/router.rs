@@ -18,12 +18,13 @@ use super::error::ApiError;
 use super::landing::LOADERS;
 use super::linger::linger;
 use super::routes::Routes;
+use super::snapshots::TRAINERS;
 use super::state::ApiState;
 use super::tables::READERS;
 use super::{
     audit, certificates, denied, docs, document, erasures, health, history, holds, imports,
     landing, limits, maintenance, metrics, promotions, query_code, revocations, shared_files,
-    shared_tables, shares, sql, statements, tables,
+    shared_tables, shares, snapshot_data, snapshot_files, snapshots, sql, statements, tables,
 };
 use crate::edge::OwnLimits;
 
@@ -39,6 +40,9 @@ pub const OWN_LIMITS: &[OwnLimits] = &[
     OwnLimits { route: "/v1/erasures/{id}/events", body: false, time: true },
     OwnLimits { route: "/v1/promotions", body: false, time: true },
     OwnLimits { route: "/v1/promotions/{id}/events", body: false, time: true },
+    OwnLimits { route: "/v1/snapshots", body: false, time: true },
+    OwnLimits { route: "/v1/snapshots/{id}/data", body: false, time: true },
+    OwnLimits { route: "/v1/snapshots/{id}/files/{sha256}", body: false, time: true },
     OwnLimits { route: "/v1/landing/{table}/imports", body: false, time: true },
     OwnLimits { route: "/v1/landing/{table}/imports/{id}/events", body: false, time: true },
 ];
@@ -136,6 +140,26 @@ const SHARED_FILE: [Code; 10] = [
     Code::ConsentUnknown,
     Code::AuditUnavailable,
 ];
+/// What an order of a snapshot can answer besides.
+const SNAPSHOT: [Code; 7] = [
+    Code::TableNotFound,
+    Code::NameTaken,
+    Code::Conflict,
+    Code::UnsupportedMediaType,
+    Code::KeyReused,
+    Code::Redacting,
+    Code::AuditUnavailable,
+];
+const OF_SNAPSHOT: [Code; 2] = [Code::SnapshotNotFound, Code::Redacted];
+const SNAPSHOT_FILE: [Code; 6] = [
+    Code::SnapshotNotFound,
+    Code::Redacted,
+    Code::RangeNotSatisfiable,
+    Code::Redacting,
+    Code::ConsentUnknown,
+    Code::AuditUnavailable,
+];
+const REMOVE_SNAPSHOT: [Code; 3] = [Code::SnapshotNotFound, Code::Redacted, Code::AuditUnavailable];
 
 fn routes() -> Routes {
     Routes::new()
@@ -185,6 +209,12 @@ fn routes() -> Routes {
         .signed_in(&[], routes!(holds::place, holds::list), &HOLD)
         .signed_in(&[], routes!(holds::end), &END_HOLD)
         .signed_in(&[], routes!(certificates::key), &[])
+        .signed_in(&TRAINERS, routes!(snapshots::create, snapshots::list), &SNAPSHOT)
+        .signed_in(&TRAINERS, routes!(snapshots::one), &OF_SNAPSHOT)
+        .signed_in(&TRAINERS, routes!(snapshots::croissant), &OF_SNAPSHOT)
+        .signed_in(&[], routes!(snapshots::remove), &REMOVE_SNAPSHOT)
+        .signed_in(&TRAINERS, routes!(snapshot_files::file), &SNAPSHOT_FILE)
+        .signed_in(&TRAINERS, routes!(snapshot_data::data), &query_code::of_snapshot())
         .signed_in(&[], routes!(promotions::ask, promotions::list), &PROMOTE)
         .signed_in(&[], routes!(promotions::one), &[Code::PromotionNotFound])
         .signed_in(&[], routes!(promotions::events), &[Code::PromotionNotFound])

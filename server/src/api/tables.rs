@@ -11,7 +11,7 @@ use super::extract::PathOf;
 use super::moment::rfc3339;
 use super::state::ApiState;
 use crate::auth::{AuthError, Principal, Role};
-use crate::pipeline::{Class, Column};
+use crate::pipeline::Column;
 use crate::query::{QueryError, SeenTable, sql_name};
 
 /// Who reads the catalog.
@@ -78,14 +78,9 @@ async fn info(seen: SeenTable) -> Result<TableInfo, QueryError> {
 }
 
 fn column(column: &Column) -> ColumnInfo {
-    let class = match column.class {
-        Class::Plain => "plain",
-        Class::Pseudonym => "pseudonym",
-        Class::Pii => "pii",
-    };
     ColumnInfo {
         name: column.name.clone(),
         kind: sql_name(&column.data_type),
-        class: class.to_owned(),
+        class: column.class.name().to_owned(),
     }
 }

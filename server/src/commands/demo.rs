@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use stedi_openapi::SnapshotRequest;
 
 use super::demo_report::{self, Progress};
 use super::serve::Listening;
@@ -18,6 +19,7 @@ use crate::lake::Author;
 use crate::landing::{Content, LandingError, files_of};
 use crate::ledger::audit::{Action, Draft, End, Outcome as Ended};
 use crate::metrics::Metrics;
+use crate::pipeline::Sight;
 use crate::sample::Sample;
 
 /// How long the audit may take to append its last records.
@@ -101,6 +103,9 @@ impl Demo {
         load(&app, &folder).await?;
         promote(&app).await?;
         demo_report::tables(&app).await?;
+        if !app.pipeline.snapshot.tables.is_empty() {
+            keep(&app).await?;
+        }
         if let Some(demo) = &app.pipeline.demo {
             demo_report::answer(&app, &demo.query).await?;
         }
@@ -170,6 +175,23 @@ fn unreadable(path: &Path, source: std::io::Error) -> LandingError {
 /// What the demo does is recorded as done by `demo`.
 fn draft(action: Action) -> Draft {
     Draft { principal: Some("demo".to_owned()), ..Draft::new(action, "stedi-server demo") }
+}
+
+/// Takes a snapshot.
+async fn keep(app: &App) -> Outcome {
+    let open = app.audit.begin(draft(Action::Snapshot)).await?;
+    let request = SnapshotRequest::default();
+    match app.snapshots.create("demo", &Sight::All, &request, None).await {
+        Ok(manifest) => {
+            open.end(End::ok()).await?;
+            demo_report::snapshot(&manifest);
+            Ok(())
+        }
+        Err(error) => {
+            open.end(End::other(Ended::Failed, error.code().name())).await?;
+            Err(error.into())
+        }
+    }
 }
 
 async fn promote(app: &App) -> Outcome {

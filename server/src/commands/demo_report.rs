@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use deltalake::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
-use stedi_openapi::LoadResult;
+use stedi_openapi::{LoadResult, Manifest};
 
 use super::Outcome;
 use crate::app::{App, token_rules};
@@ -133,6 +133,15 @@ pub(super) fn runs(runs: &[TableRun]) {
         ]);
     }
     println!("\n{table}");
+}
+
+/// What is in a snapshot.
+pub(super) fn snapshot(manifest: &Manifest) {
+    let files = manifest.tables.iter().flat_map(|table| &table.files);
+    let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
+    let tables: Vec<&str> = manifest.tables.iter().map(|table| table.table.as_str()).collect();
+    println!("\nsnapshot of {}: {rows} rows in {} files", tables.join(", "), files.count());
+    println!("{}", manifest.id);
 }
 
 /// Every table with its rows and version.

@@ -59,8 +59,8 @@ impl Saga {
                 },
                 tables: run.tables.clone(),
                 scan: run.scan.clone().unwrap_or_default(),
-                snapshots: Vec::new(),
-                recipients: Vec::new(),
+                snapshots: run.snapshots.clone(),
+                recipients: run.recipients.iter().cloned().collect(),
                 excluded,
             };
             let certificate = self.certificates.issue(&draft).await?;

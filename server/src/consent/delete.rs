@@ -84,10 +84,7 @@ impl Saga {
         let now = Utc::now().timestamp_millis();
         for part in parts {
             part.run.what.deleted = Some(now);
-            part.run.what.step = match part.erases() {
-                true => RevocationStep::Redact,
-                false => RevocationStep::Purge,
-            };
+            part.run.what.step = RevocationStep::Redact;
         }
         Ok(true)
     }

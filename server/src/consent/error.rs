@@ -13,6 +13,7 @@ use crate::ledger::audit::AuditError;
 use crate::maintenance::MaintenanceError;
 use crate::promotion::PromotionError;
 use crate::query::StatementError;
+use crate::snapshot::SnapshotError;
 
 /// A certificate that cannot be issued or read.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +126,9 @@ pub enum ConsentError {
     /// The lake cannot be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+    /// Snapshots cannot be redacted.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// A table cannot be purged.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),
@@ -143,6 +147,7 @@ impl ConsentError {
             Self::NoCertificate(_) => Code::CertificateNotFound,
             Self::Shared(_) => Code::DeviceShared,
             Self::Ledger(error) => error.code(),
+            Self::Snapshot(error) => error.code(),
             Self::Audit(_) => Code::AuditUnavailable,
             Self::Landing(error) => error.code(),
             Self::Promotion(error) => error.code(),

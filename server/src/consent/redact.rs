@@ -1,10 +1,11 @@
-//! Step four of an erasure: our own records. What is left of them names nobody.
+//! Step three, of an erasure four: snapshots without the rows. Of an erasure our own records too: what is
+//! left of them names nobody.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::Utc;
-use stedi_openapi::{CertifiedTable, RevocationStep};
+use stedi_openapi::{CertifiedSnapshot, CertifiedTable, RevocationStep};
 
 use super::error::ConsentError;
 use super::needles::{Identifier, Identifiers, LookedFor, unshared};
@@ -14,15 +15,41 @@ use crate::lake::{Needles, ScanProgress, ScanReport, ScanScope, Watch};
 use crate::ledger::Attempt;
 use crate::ledger::audit::AUDIT_TABLE;
 use crate::pipeline::Zone;
+use crate::snapshot::Redacted;
 
 impl Saga {
-    /// Removes kept statements, records of imports, and answers to loads that name somebody who is
+    /// Takes the rows out of snapshots; for erasures also removes kept statements, records of imports, and answers to loads that name somebody who is
     /// erased, and redacts the audit, which is purged with the other tables then. False where the
     /// attempt is to stop.
     pub(super) async fn redact(
         &self,
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
+    ) -> Result<bool, ConsentError> {
+        let requests: BTreeSet<String> = parts.iter().map(|part| part.run.id.clone()).collect();
+        attempt.run().what.waits = Some("snapshots".to_owned());
+        let redacted = self.snapshots.redact(&requests).await?;
+        for run in parts.iter_mut().map(|part| &mut part.run.what) {
+            run.snapshots = redacted.iter().map(certified).collect();
+            run.recipients = redacted.iter().flat_map(|it| it.recipients.clone()).collect();
+        }
+        let mut erasing: Vec<&mut Part> = parts.iter_mut().filter(|part| part.erases()).collect();
+        if !erasing.is_empty() && !self.redact_records(attempt, &mut erasing).await? {
+            return Ok(false);
+        }
+        let now = Utc::now().timestamp_millis();
+        for part in parts {
+            part.run.what.redacted = Some(now);
+            part.run.what.step = RevocationStep::Purge;
+        }
+        Ok(true)
+    }
+
+    /// Our own records.
+    async fn redact_records(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        parts: &mut [&mut Part],
     ) -> Result<bool, ConsentError> {
         let mut subjects = BTreeSet::new();
         let mut known = Identifiers::new();
@@ -56,13 +83,10 @@ impl Saga {
             bytes_rewritten: redaction.bytes,
             ..CertifiedTable::default()
         };
-        let now = Utc::now().timestamp_millis();
         for part in parts {
             let run = &mut part.run.what;
             run.tables.retain(|table| table.table != AUDIT_TABLE);
             run.tables.push(audit.clone());
-            run.redacted = Some(now);
-            run.step = RevocationStep::Purge;
         }
         Ok(true)
     }
@@ -83,6 +107,11 @@ impl Saga {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn certified(redacted: &Redacted) -> CertifiedSnapshot {
+    let Redacted { id, superseded_by, .. } = redacted;
+    CertifiedSnapshot { id: id.clone(), superseded_by: superseded_by.clone() }
 }
 
 /// The literals by which a statement may name somebody.

@@ -1,5 +1,6 @@
 //! A revocation or an erasure as long work: its steps, and those of others that wait behind it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::maintenance::Maintenance;
 use crate::pipeline::Pipeline;
 use crate::promotion::{Promotion, Promotions};
 use crate::query::Statements;
+use crate::snapshot::Snapshots;
 
 /// What a revocation or an erasure takes.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct Saga {
     pub promotions: Promotions,
     /// What removes bytes.
     pub maintenance: Maintenance,
+    /// What keeps tables as they were.
+    pub snapshots: Snapshots,
     /// What keeps results.
     pub statements: Statements,
     /// What keeps records of who did what.
@@ -121,6 +125,8 @@ impl Kind for Saga {
             redacted: None,
             verified: None,
             tables: Vec::new(),
+            snapshots: Vec::new(),
+            recipients: BTreeSet::new(),
             scan: None,
             shared: 0,
             found: Vec::new(),

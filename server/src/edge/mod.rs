@@ -18,6 +18,6 @@ mod upload;
 pub use bounds::OwnLimits;
 pub use error::EdgeError;
 pub use observe::asked_by;
-pub use problem::{SHARING, problem};
+pub use problem::{SHARING, answer, problem};
 pub use request_id::RequestId;
 pub use server::Server;

@@ -29,8 +29,13 @@ pub(super) struct Word(pub String);
 
 /// An answer that is a problem: its stable word, which has its status, and the text for the caller.
 pub fn problem(code: Code, detail: impl Into<String>) -> Response {
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, axum::Json(Problem::of(code, detail))).into_response();
+    answer(&Problem::of(code, detail))
+}
+
+/// An answer that is this problem.
+pub fn answer(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, axum::Json(problem)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }

@@ -157,6 +157,17 @@ impl Table {
 }
 
 impl DataFiles {
+    /// Files with these columns, by their names below a root of a store.
+    pub(super) fn at(
+        name: &str,
+        schema: &SchemaRef,
+        (store, root): (ObjectStoreRef, Path),
+        files: Vec<DataFile>,
+    ) -> Self {
+        let (table, schema) = (name.to_owned(), Arc::clone(schema));
+        Self { table, schema, store, root, files, apart: false }
+    }
+
     /// Rows in all of them, as far as the log says.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(DataFile::rows).sum()

@@ -19,6 +19,7 @@ mod object;
 mod order;
 mod outgoing;
 mod outside;
+mod parts;
 mod pieces;
 mod probe;
 mod purged;
@@ -50,6 +51,7 @@ pub use maintain::{
 };
 pub use outgoing::{Became, ChangedRows};
 pub use outside::{Outside, OutsideFile};
+pub use parts::Part;
 pub use purged::Purged;
 pub use scan::{
     Needle, NeedleError, Needles, Place, ScanMatch, ScanProgress, ScanReport, ScanScope, Unverified,

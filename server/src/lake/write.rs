@@ -135,18 +135,18 @@ impl Writer {
         Self::of(table, &columns, Some(CHANGE_FOLDER))
     }
 
+    /// A writer of files that no table has.
+    pub(super) fn apart(store: Arc<dyn ObjectStore>, name: &str, columns: &Columns) -> Self {
+        Self {
+            table: name.to_owned(),
+            folder: None,
+            schema: Arc::clone(&columns.schema),
+            inner: DeltaWriter::new(store, config(columns)),
+            rows: 0,
+        }
+    }
+
     fn of(table: &Table, columns: &Columns, folder: Option<&'static str>) -> Self {
-        let indexed = columns.schema.fields().iter().map(|field| field.name().clone());
-        let indexed = indexed.filter(|name| !columns.without_statistics.contains(name)).collect();
-        let config = WriterConfig::new(
-            Arc::clone(&columns.schema),
-            Vec::new(),
-            Some(properties(&columns.without_statistics)),
-            NonZeroU64::new(FILE_BYTES),
-            None,
-            Default::default(),
-            Some(indexed),
-        );
         let store: Arc<dyn ObjectStore> = match folder {
             None => table.delta.object_store(),
             Some(folder) => Arc::new(PrefixStore::new(table.delta.object_store(), folder)),
@@ -155,7 +155,7 @@ impl Writer {
             table: table.name().to_owned(),
             folder,
             schema: Arc::clone(&columns.schema),
-            inner: DeltaWriter::new(store, config),
+            inner: DeltaWriter::new(store, config(columns)),
             rows: 0,
         }
     }
@@ -319,6 +319,20 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, D
         })
         .collect();
     Ok(RecordBatch::try_new(Arc::clone(schema), columns?)?)
+}
+
+fn config(columns: &Columns) -> WriterConfig {
+    let indexed = columns.schema.fields().iter().map(|field| field.name().clone());
+    let indexed = indexed.filter(|name| !columns.without_statistics.contains(name)).collect();
+    WriterConfig::new(
+        Arc::clone(&columns.schema),
+        Vec::new(),
+        Some(properties(&columns.without_statistics)),
+        NonZeroU64::new(FILE_BYTES),
+        None,
+        Default::default(),
+        Some(indexed),
+    )
 }
 
 /// How data files are written.

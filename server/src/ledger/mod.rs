@@ -5,6 +5,7 @@ mod deny;
 mod error;
 mod leases;
 mod numbered;
+mod pins;
 mod sealer;
 mod subject_key;
 mod suppression;
@@ -15,6 +16,7 @@ pub use deny::{
 };
 pub use error::LedgerError;
 pub use leases::{Lease, Leases};
+pub use pins::{Pin, Pinned};
 pub use sealer::{Sealed, Sealer};
 pub use subject_key::SubjectKey;
 pub use suppression::{Suppressed, Suppression, SuppressionList};

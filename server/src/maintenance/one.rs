@@ -167,6 +167,7 @@ impl One<'_> {
     ) -> Result<(), Halted> {
         let before = past(self.inner.rules.file_retention);
         let files = table.unreferenced(before).await?;
+        let files = files.but_for(&self.inner.pinned.of(&self.target.name).await?);
         if !files.is_empty() {
             self.go_on().await?;
             (report.files_removed, report.bytes_removed) = files.remove(&self.watch).await?;

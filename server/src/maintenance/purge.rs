@@ -127,6 +127,7 @@ impl Steps<'_> {
             }
             let unfinished = table.unfinished(lake, &purged, order, target.loaded).await?;
             let data = table.past_data(&purged, order, &unfinished).await?;
+            let data = data.but_for(&inner.pinned.of(name).await?);
             let mut waits_until = data.waits_until;
             if !data.is_empty() {
                 self.go_on().await?;

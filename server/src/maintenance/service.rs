@@ -11,7 +11,7 @@ use super::job::{Order, Upkeep};
 use super::target::Target;
 use crate::lake::{CompactionRules, Lake};
 use crate::ledger::audit::Audit;
-use crate::ledger::{Asker, Leases, LongWork, WorkRules};
+use crate::ledger::{Asker, Leases, LongWork, Pinned, WorkRules};
 use crate::pipeline::{Declared, Pipeline};
 
 /// Orders that may wait.
@@ -49,6 +49,7 @@ pub struct Maintenance {
 pub(super) struct Inner {
     pub lake: Lake,
     pub leases: Leases,
+    pub pinned: Pinned,
     pub audit: Audit,
     pub rules: MaintenanceRules,
     pub targets: Vec<Target>,
@@ -71,6 +72,7 @@ impl Maintenance {
         let work = WorkRules { queued: WAITING, lease: rules.lease, keep: rules.keep };
         let inner = Arc::new(Inner {
             leases: Leases::new(lake.clone(), rules.lease),
+            pinned: Pinned::new(lake.clone()),
             lake: lake.clone(),
             audit: audit.clone(),
             rules,

@@ -19,6 +19,17 @@ pub enum Class {
     Pii,
 }
 
+impl Class {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Pseudonym => "pseudonym",
+            Self::Pii => "pii",
+        }
+    }
+}
+
 /// How landing reads the values of a source's column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -62,6 +62,14 @@ pub enum PipelineError {
         /// What is wrong.
         reason: String,
     },
+    /// What it says of snapshots.
+    #[error("{file}: snapshot: {reason}")]
+    Snapshot {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An option that the pipeline does not have, or not with this value.
     #[error("{file}: option {option}: {reason}")]
     Option {

@@ -6,7 +6,7 @@ use super::error::PipelineError;
 use super::files::{DECLARATION, PipelineFiles};
 use super::model::{Demo, Pipeline, Rhythm};
 use super::spec::Spec;
-use super::{check, consent, graph, planned};
+use super::{check, consent, graph, planned, snapshot};
 
 impl Pipeline {
     /// Reads, checks, orders and plans a pipeline. `options` replace the declared defaults.
@@ -27,6 +27,7 @@ impl Pipeline {
         let order = graph::order(&spec)?;
         let grants = check::grants(&spec)?;
         let consent = consent::consent(&spec)?;
+        let snapshot = snapshot::snapshot(&spec)?;
         let sources = check::sources(spec.sources);
         let known = planned::Known { sources: &sources, consent: consent.as_ref() };
         let derived = planned::derived(&known, spec.derived, &order, files, &chosen).await?;
@@ -40,6 +41,7 @@ impl Pipeline {
             },
             grants,
             consent,
+            snapshot,
             sources,
             derived,
         })

@@ -18,6 +18,7 @@ mod local;
 mod model;
 mod planned;
 mod quality;
+mod snapshot;
 mod spec;
 mod tables;
 mod zone;
@@ -28,7 +29,8 @@ pub use error::PipelineError;
 pub use files::PipelineFiles;
 pub use grant::{Grant, Sight};
 pub use model::{
-    Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rhythm, Rule, SUBJECT_ID, Source,
+    Demo, Derived, LOAD_POSITION, LOAD_SEQUENCE, Pipeline, Rhythm, Rule, SUBJECT_ID, SnapshotRules,
+    Source,
 };
 pub use quality::{Check, CheckAction, CheckRule, condition};
 pub use tables::{Belongs, Declared, FILE, LINE, RAW};

@@ -139,6 +139,15 @@ pub struct Rhythm {
     pub after_load_seconds: Option<u64>,
 }
 
+/// What snapshots are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotRules {
+    /// The tables of a snapshot that names none.
+    pub tables: Vec<String>,
+    /// Parts into which people are split, by their shares.
+    pub splits: BTreeMap<String, u32>,
+}
+
 /// All tables of a lake, checked and in dependency order.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -154,6 +163,8 @@ pub struct Pipeline {
     pub grants: Vec<Grant>,
     /// What revocations are about, if the pipeline has them.
     pub consent: Option<Consent>,
+    /// What snapshots are made of.
+    pub snapshot: SnapshotRules,
     /// Landing tables, in declared order.
     pub sources: Vec<Source>,
     /// Derived tables; each stands behind the tables that it reads.

@@ -1,5 +1,7 @@
 //! `pipeline.toml` as it is written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::column::{Class, Kind};
@@ -18,6 +20,8 @@ pub(super) struct Spec {
     pub consent: Option<ConsentSpec>,
     #[serde(default)]
     pub promotion: PromotionSpec,
+    #[serde(default)]
+    pub snapshot: SnapshotSpec,
     #[serde(default, rename = "role")]
     pub roles: Vec<RoleSpec>,
     #[serde(default, rename = "source")]
@@ -48,6 +52,13 @@ pub(super) struct ConsentSpec {
 pub(super) struct PromotionSpec {
     pub schedule: Option<String>,
     pub after_load_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnapshotSpec {
+    pub tables: Option<Vec<String>>,
+    pub splits: Option<BTreeMap<String, u32>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,6 +20,7 @@ use super::constants;
 use super::error::QueryError;
 use super::functions;
 use super::gate::gate;
+use super::given::Given;
 use super::limits::StatementLimits;
 use super::parameters::Parameters;
 use super::plans::Plans;
@@ -150,6 +151,39 @@ impl Planner {
         let reading = Reading::new(self.deny.clone(), list.seq(), tables.personal());
         let (explain, memory) = (gated.explain, limits.memory);
         Ok(Prepared { plan, session, runtime, versions, schema, tag, reading, explain, memory })
+    }
+
+    /// Plans a statement over a relation that is given.
+    ///
+    /// # Errors
+    /// See [`Planner::prepare`].
+    pub async fn prepare_over(
+        &self,
+        sql: &str,
+        given: Given,
+        limits: &StatementLimits,
+    ) -> Result<Prepared, QueryError> {
+        let gated = gate(sql, &Parameters::default(), &limits.text)?;
+        let failed = |error| QueryError::of(error, limits.memory);
+        let runtime = self.catalog.lake().sessions().share(limits.memory).map_err(failed)?;
+        let mut session = self.session.as_ref().clone();
+        session.register_catalog_list(given.catalogs().map_err(failed)?);
+        session.mark_start_execution();
+        let plan = session.statement_to_plan(gated.statement).await.map_err(failed)?;
+        constants::bounded_patterns(&plan)?;
+        let plan = session.optimize(&plan).map_err(failed)?;
+        constants::bounded(&plan)?;
+        Ok(Prepared {
+            schema: Arc::clone(plan.schema().inner()),
+            versions: given.versions(),
+            plan,
+            session,
+            runtime,
+            tag: None,
+            reading: given.reading,
+            explain: false,
+            memory: limits.memory,
+        })
     }
 }
 

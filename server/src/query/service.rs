@@ -13,6 +13,7 @@ use super::answer::{Answer, Stop, answer};
 use super::catalog::Catalog;
 use super::error::QueryError;
 use super::format::Format;
+use super::given::Given;
 use super::limits::{Limits, StatementLimits, Turn};
 use super::parameters::Parameters;
 use super::prepare::{Planner, Prepared, Statement};
@@ -129,6 +130,34 @@ impl Query {
         });
         let planned = AbortOnDropHandle::new(planned.ok_or(QueryError::Stopping)?);
         let (prepared, turn) = match tokio::time::timeout_at(deadline, planned).await {
+            Ok(planned) => planned.map_err(broken)??,
+            Err(_) => return Err(QueryError::TimeLimit(stop.seconds)),
+        };
+        let workers = Arc::clone(&self.workers);
+        Ok(Ready { prepared, limits, turn, stop, workers })
+    }
+
+    /// Waits for a turn and plans a statement over a relation that is given. As many rows are given as
+    /// there are, for as long as a statement of the caller's may run by itself.
+    pub async fn ready_over(
+        &self,
+        principal: &Principal,
+        sql: &str,
+        given: Given,
+    ) -> Result<Ready, QueryError> {
+        let limits = self.limits.of(principal);
+        let limits = StatementLimits { rows: u64::MAX, bytes: u64::MAX, ..limits };
+        let time = limits.async_time;
+        let turn = self.limits.turn(principal).await?;
+        let cancel = CancellationToken::new();
+        let stop = Stop { deadline: Instant::now() + time, seconds: time.as_secs(), cancel };
+        let (planner, sql) = (Arc::clone(&self.planner), sql.to_owned());
+        let planned = self.workers.spawn(async move {
+            let prepared = planner.prepare_over(&sql, given, &limits).await?;
+            Ok::<_, QueryError>((prepared, turn))
+        });
+        let planned = AbortOnDropHandle::new(planned.ok_or(QueryError::Stopping)?);
+        let (prepared, turn) = match tokio::time::timeout_at(stop.deadline, planned).await {
             Ok(planned) => planned.map_err(broken)??,
             Err(_) => return Err(QueryError::TimeLimit(stop.seconds)),
         };

@@ -157,6 +157,12 @@ impl Past {
         self.files.is_empty()
     }
 
+    /// These without those that are pinned. Pins are to be read after this was listed.
+    pub fn but_for(mut self, pinned: &BTreeSet<String>) -> Self {
+        self.files.retain(|file| !pinned.contains(file.location.as_ref()));
+        self
+    }
+
     /// Removes them, and notes with the purge how many they were.
     pub async fn remove(
         self,

@@ -58,8 +58,6 @@ impl Table {
     /// in the log names. With these every version that can be read has its files, and what changed
     /// can be told from every commit. What the oldest of these versions has no more, and does not
     /// tell a change, is not needed.
-    ///
-    /// Whatever else relies on a table's files, as pins of snapshots will, has its say here.
     async fn stay(&self) -> Result<BTreeSet<String>, LakeError> {
         let newest = self.refreshed().await?;
         let live = newest.files()?;
@@ -131,6 +129,12 @@ impl Unreferenced {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// These without those that are pinned. Pins are to be read after this was listed.
+    pub fn but_for(mut self, pinned: &BTreeSet<String>) -> Self {
+        self.files.retain(|file| !pinned.contains(file.location.as_ref()));
+        self
     }
 
     /// Removes them, and says how many they were and how many bytes.

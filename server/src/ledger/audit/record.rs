@@ -32,13 +32,15 @@ pub enum Action {
     Denied,
     /// Files of a table for the Delta Sharing protocol: their URLs, or bytes of one.
     Share,
+    /// A snapshot is made, given or removed.
+    Snapshot,
     /// Reading the audit.
     Audit,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Action; 11] = [
         Action::Sql,
         Action::Statement,
         Action::Result,
@@ -48,6 +50,7 @@ impl Action {
         Action::Consent,
         Action::Denied,
         Action::Share,
+        Action::Snapshot,
         Action::Audit,
     ];
 
@@ -63,6 +66,7 @@ impl Action {
             Action::Consent => "consent",
             Action::Denied => "denied",
             Action::Share => "share",
+            Action::Snapshot => "snapshot",
             Action::Audit => "audit",
         }
     }

@@ -65,6 +65,12 @@ impl DenyList {
         some.then(|| Hidden { subjects, devices, mark: hex::encode(mark.finalize()) })
     }
 
+    /// The requests whose rows may be in a version of a table.
+    pub fn concerning(&self, seen: &Seen) -> Vec<&String> {
+        let concerned = self.entries.iter().filter(|(_, entry)| entry.concerns(seen));
+        concerned.map(|(request, _)| request).collect()
+    }
+
     /// Whether an object behind `seq` denies rows in a version of a table.
     pub fn denies_since(&self, seq: u64, seen: &Seen) -> bool {
         self.entries.values().any(|entry| entry.seq > seq && entry.concerns(seen))

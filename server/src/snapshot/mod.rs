@@ -1,0 +1,22 @@
+//! Tables as they were at one moment, for training: what does not change, can be verified, and is
+//! there again next year.
+
+mod create;
+mod croissant;
+mod data;
+mod error;
+mod manifest;
+mod measure;
+mod redact;
+mod service;
+mod shelf;
+mod splits;
+
+pub use croissant::croissant;
+pub use data::Rows;
+pub use error::SnapshotError;
+pub use manifest::id;
+pub use redact::Redacted;
+pub use service::Snapshots;
+pub use shelf::Record;
+pub use splits::Splits;
