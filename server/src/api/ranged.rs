@@ -256,3 +256,126 @@ async fn ended(open: Option<Open>, end: End) -> Result<(), ApiError> {
 fn text(value: String) -> Result<HeaderValue, ApiError> {
     HeaderValue::try_from(value).map_err(|error| ApiError::Task(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use axum::body::to_bytes;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::lake::{Location, SessionLimits};
+
+    /// More than a few parts.
+    const BYTES: usize = 3 * 1024 * 1024 + 7;
+
+    /// A lake with one object, in a folder that goes with it.
+    struct Site {
+        folder: std::path::PathBuf,
+        lake: Lake,
+        object: Vec<u8>,
+    }
+
+    impl Site {
+        async fn new() -> Self {
+            let folder = std::env::temp_dir().join(format!("stedi-{}", uuid::Uuid::new_v4()));
+            let limits = SessionLimits {
+                memory: 1 << 20,
+                spill_dir: folder.join("spill"),
+                spill: 1 << 20,
+                partitions: 1,
+                staleness: Duration::ZERO,
+            };
+            let place = folder.join("lake");
+            std::fs::create_dir_all(&place).unwrap();
+            let location = Location::parse(place.to_str().unwrap()).unwrap();
+            let lake = Lake::open(location, &limits).await.unwrap();
+            let object: Vec<u8> = (0..BYTES).map(|at| (at % 251) as u8).collect();
+            lake.put_object("a/file", object.clone()).await.unwrap();
+            Self { folder, lake, object }
+        }
+
+        /// The object, behind a gate that opens so often.
+        fn ranged(&self, opens: usize) -> Ranged {
+            let asked = Arc::new(AtomicUsize::new(0));
+            Ranged {
+                source: Source::Object(self.lake.clone(), "a/file".to_owned()),
+                bytes: BYTES as u64,
+                tag: "tag".to_owned(),
+                sha256: None,
+                media_type: PARQUET,
+                gate: Some(Box::new(move || {
+                    let open = asked.fetch_add(1, Ordering::Relaxed) < opens;
+                    async move { if open { Ok(()) } else { Err(ApiError::NotFound) } }.boxed()
+                })),
+                open: None,
+            }
+        }
+    }
+
+    impl Drop for Site {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    fn range(text: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(axum::http::header::RANGE, HeaderValue::from_static(text));
+        headers
+    }
+
+    #[tokio::test]
+    async fn gives_what_is_there_and_in_parts() {
+        let site = Site::new().await;
+        let (whole, none) = (usize::MAX, HeaderMap::new());
+        let answer = site.ranged(whole).answer(&Method::GET, &none).await.unwrap();
+        assert_eq!(answer.headers()[CONTENT_LENGTH], BYTES.to_string());
+        assert_eq!(to_bytes(answer.into_body(), BYTES).await.unwrap(), site.object);
+        for (text, expected) in [
+            ("bytes=1000000-2999999", 1_000_000..3_000_000),
+            ("bytes=-10", BYTES - 10..BYTES),
+            ("bytes=262144-", 262_144..BYTES),
+        ] {
+            let answer = site.ranged(whole).answer(&Method::GET, &range(text)).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
+            let body = to_bytes(answer.into_body(), BYTES).await.unwrap();
+            assert_eq!(body, site.object[expected], "{text}");
+        }
+        let head = site.ranged(whole).answer(&Method::HEAD, &range("bytes=0-1")).await.unwrap();
+        assert_eq!(head.headers()[CONTENT_LENGTH], BYTES.to_string());
+        // What is shorter than it is said to be, and what is not there.
+        let longer = Ranged { bytes: BYTES as u64 + 1, ..site.ranged(whole) };
+        let longer = longer.answer(&Method::GET, &none).await;
+        assert!(matches!(longer, Err(ApiError::Lake(_))));
+        let source = Source::Object(site.lake.clone(), "a/nothing".to_owned());
+        let nothing = Ranged { source, ..site.ranged(whole) };
+        assert!(matches!(nothing.answer(&Method::GET, &none).await, Err(ApiError::NotFound)));
+    }
+
+    #[tokio::test]
+    async fn breaks_off_when_the_gate_closes() {
+        let site = Site::new().await;
+        let none = HeaderMap::new();
+        let closed = site.ranged(0).answer(&Method::GET, &none).await;
+        assert!(matches!(closed, Err(ApiError::NotFound)));
+        assert!(site.ranged(0).answer(&Method::HEAD, &none).await.is_err());
+        for opens in [1, 3, 5] {
+            let answer = site.ranged(opens).answer(&Method::GET, &none).await.unwrap();
+            let mut parts = answer.into_body().into_data_stream();
+            let (mut given, mut broken) = (Vec::new(), false);
+            while let Some(part) = parts.next().await {
+                match part {
+                    Ok(part) => given.extend(part),
+                    Err(_) => broken = true,
+                }
+            }
+            assert!(broken && given.len() < BYTES, "{}", given.len());
+            // The first look is before the answer begins; each of the others lets one part go.
+            assert_eq!(given, site.object[..(opens - 1) * 256 * 1024]);
+        }
+    }
+}
