@@ -39,7 +39,8 @@ impl List {
             if left == 0 {
                 return Ok(list);
             }
-            let query = SnapshotQuery { limit: Some(left.min(PAGE)), before: list.next.take() };
+            let query =
+                SnapshotQuery { limit: Some(left.min(PAGE).into()), before: list.next.take() };
             let page = server.snapshots(&query).await?;
             let empty = page.snapshots.is_empty();
             list.snapshots.extend(page.snapshots);
