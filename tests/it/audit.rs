@@ -213,10 +213,12 @@ fn a_demo_is_recorded() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rows = runtime.block_on(async { all(&App::open(&config).await.unwrap().audit).await });
-    let promotion = &rows[0].facts;
+    let snapshot = &rows[0].facts;
+    assert_eq!((snapshot.action.as_str(), snapshot.outcome.as_str()), ("snapshot", "ok"));
+    let promotion = &rows[1].facts;
     assert_eq!((promotion.action.as_str(), promotion.outcome.as_str()), ("promotion", "ok"));
     assert!(promotion.tables.as_deref().unwrap().contains("\"customer_curated\":"));
-    let loads = &rows[1..];
+    let loads = &rows[2..];
     assert_eq!(loads.len(), 5);
     assert!(loads.iter().all(|row| row.facts.action == "load" && row.facts.outcome == "ok"));
     assert!(rows.iter().all(|row| row.facts.principal.value.as_deref() == Some("demo")));

@@ -18,7 +18,7 @@ impl Ranges {
         let touched = self.0.get(from..to).unwrap_or_default();
         let start = touched.first().map_or(range.start, |it| it.start.min(range.start));
         let end = touched.last().map_or(range.end, |it| it.end.max(range.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
         self.total() - before
     }
 
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(ranges.first_missing(&(10..40)), None);
         assert_eq!(ranges.add(0..10), 10);
         assert_eq!(ranges.add(40..41), 1);
-        assert_eq!(ranges, Ranges(Vec::from([0..41])));
+        assert_eq!(ranges, Ranges(std::iter::once(0..41).collect()));
         assert_eq!(ranges.first_missing(&(0..50)), Some(41..50));
     }
 

@@ -137,10 +137,9 @@ pub(super) fn runs(runs: &[TableRun]) {
 
 /// What is in a snapshot.
 pub(super) fn snapshot(manifest: &Manifest) {
-    let files = manifest.tables.iter().flat_map(|table| &table.files);
     let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
     let tables: Vec<&str> = manifest.tables.iter().map(|table| table.table.as_str()).collect();
-    println!("\nsnapshot of {}: {rows} rows in {} files", tables.join(", "), files.count());
+    println!("\nsnapshot of {}: {rows} rows", tables.join(", "));
     println!("{}", manifest.id);
 }
 

@@ -84,7 +84,8 @@ async fn columns_conditions_splits_and_shards() {
             shards.extend(shard);
         }
         let mut keys = keys;
-        (keys.sort(), shards.sort());
+        keys.sort();
+        shards.sort();
         assert_eq!(shards, keys);
         seen.extend(keys);
     }
