@@ -1,6 +1,7 @@
 //! Snapshots: made, kept, read, removed.
 
 mod made;
+mod pulled;
 mod redacted;
 mod rows;
 
