@@ -42,7 +42,8 @@ pub fn croissant(manifest: &Manifest, base: &str) -> Value {
             "name": set,
             "containedIn": contained,
             "encodingFormat": PARQUET,
-            "includes": format!("{}/*.parquet", table.table),
+            // Of those that it is contained in, wherever somebody has put them.
+            "includes": "*.parquet",
         }));
         sets.push(record_set(table, &set));
     }
