@@ -42,8 +42,7 @@ pub fn croissant(manifest: &Manifest, base: &str) -> Value {
             "name": set,
             "containedIn": contained,
             "encodingFormat": PARQUET,
-            // Of those that it is contained in, wherever somebody has put them.
-            "includes": "*.parquet",
+            "includes": format!("{}/*.parquet", table.table),
         }));
         sets.push(record_set(table, &set));
     }

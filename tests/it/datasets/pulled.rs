@@ -92,7 +92,8 @@ async fn croissant_is_valid_and_loads_it() {
     let request = site.ask(Role::Trainer, "GET", "/v1/snapshots/set/croissant");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/ld+json");
-    let file = folder.path().join("croissant.json");
+    // A set of files is looked for below the folder that its description lies in.
+    let file = Path::new(out).join("croissant.json");
     std::fs::write(&file, answer.bytes().await.unwrap()).unwrap();
     let arguments = [file.to_str().unwrap(), out, "machine_learning_curated", "x"];
     let found: Value = serde_json::from_str(&python("croissant.py", &arguments, &[])).unwrap();
