@@ -88,6 +88,14 @@ impl Pinned {
         Ok(all.into_iter().filter_map(|mut pin| pin.files.remove(table)).flatten().collect())
     }
 
+    /// Whether a pin is there.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn has(&self, id: &str) -> Result<bool, LedgerError> {
+        Ok(self.lake.object_bytes(&path(id)).await?.is_some())
+    }
+
     /// One pin; `None` if it was removed meanwhile.
     async fn read(&self, path: String) -> Result<Option<Pin>, LedgerError> {
         let Some(bytes) = self.lake.read_object(&path).await? else { return Ok(None) };

@@ -146,9 +146,10 @@ impl Snapshots {
         self.inner.shelf.put(&record).await?;
         // Whoever redacts snapshots for a consent that ended meanwhile may not have seen this one.
         let now = self.inner.deny.current().await?;
-        if now.seq() > list.seq()
-            && sources.iter().any(|source| now.hidden(&seen(source)).is_some())
-        {
+        let denied = now.seq() > list.seq()
+            && sources.iter().any(|source| now.hidden(&seen(source)).is_some());
+        // Who took this for what a dead server left has removed the pin.
+        if denied || !self.inner.pinned.has(pin).await? {
             self.inner.shelf.remove(&record).await?;
             return Ok(None);
         }

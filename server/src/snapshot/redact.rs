@@ -56,14 +56,19 @@ impl Snapshots {
     ) -> Result<Vec<Redacted>, SnapshotError> {
         let list = self.inner.deny.current().await?;
         self.sweep(BEGUN).await?;
-        for (id, _) in self.inner.shelf.index().await? {
-            let Some(record) = self.inner.shelf.get(&id).await? else { continue };
-            if self.is_revision_of(&record).await? {
+        let live = self.live().await?;
+        for (id, record) in &live {
+            // A server that ended had made its revision already.
+            let revision = |(_, other): &&(String, Record)| {
+                other.manifest.redacts.as_deref() == Some(id.as_str())
+            };
+            if let Some((_, revision)) = live.iter().find(revision) {
+                self.supersede(record.clone(), revision).await?;
                 continue;
             }
-            let concerned = concerned(&record, &list);
+            let concerned = concerned(record, &list);
             if concerned.iter().any(|request| requests.contains(request)) {
-                self.redact_one(record, &list, concerned).await?;
+                self.redact_one(record.clone(), &list, concerned).await?;
             }
         }
         let mut redacted = Vec::new();
@@ -87,18 +92,6 @@ impl Snapshots {
             all.extend(self.inner.shelf.get(&id).await?.map(|record| (id, record)));
         }
         Ok(all)
-    }
-
-    /// Ends what a server left half done that has ended: a snapshot which has a revision already
-    /// gives way to it. Whether it is one that gave way.
-    async fn is_revision_of(&self, record: &Record) -> Result<bool, SnapshotError> {
-        for (_, other) in self.live().await? {
-            if other.manifest.redacts.as_deref() == Some(record.manifest.id.as_str()) {
-                self.supersede(record.clone(), &other).await?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     async fn redact_one(
