@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! STEDI_TEST_BIG_ROWS=5000000 STEDI_TEST_SERVER=$PWD/target/release/stedi-server \
-//!     cargo test --workspace -- big_results --nocapture
+//!     cargo test --profile suite --workspace -- big_results --nocapture
 //! ```
 
 use std::time::{Duration, Instant};

@@ -27,7 +27,7 @@ fn command(binary: PathBuf) -> Command {
     command
 }
 
-/// The folder of the commands: target/debug/deps/it-… is this test, target/debug/ holds them.
+/// The folder of the commands: target/suite/deps/it-… is this test, target/suite/ holds them.
 ///
 /// They are not built here: a cargo inside a cargo passes other variables on, for which some build
 /// scripts run again, and with them everything above them.
@@ -42,7 +42,10 @@ fn binaries() -> PathBuf {
             let server = super::newest(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src"));
             let client = super::newest(concat!(env!("CARGO_MANIFEST_DIR"), "/../client/src"));
             let fresh = built("stedi-server") >= server && built("stedi") >= client;
-            assert!(fresh, "the commands are older than their source: cargo build --workspace");
+            assert!(
+                fresh,
+                "the commands are older than their source: cargo build --profile suite --workspace"
+            );
             folder.to_owned()
         })
         .clone()
