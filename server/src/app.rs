@@ -16,7 +16,7 @@ use crate::lake::{CompactionRules, Lake, LakeError, Location, SessionLimits};
 use crate::landing::{Allowed, ImportRules, Imports, Landing, LandingError, LandingLimits};
 use crate::ledger::audit::{Audit, AuditError, AuditLimits, declared};
 use crate::ledger::{Deny, LedgerError, SubjectKey, Suppression, WorkRules};
-use crate::maintenance::{Maintenance, MaintenanceRules};
+use crate::maintenance::{Backup, BackupError, CopyState, Maintenance, MaintenanceRules};
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{
@@ -28,7 +28,7 @@ use crate::query::{
     StatementsRules,
 };
 use crate::sharing::{Sharing, SharingRules};
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Snapshots, SnapshotsRules};
 
 /// Everything that runs on one lake.
 #[derive(Debug)]
@@ -102,6 +102,9 @@ pub enum AppError {
     /// Statements.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A copy of a lake.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The key that signs certificates.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -122,14 +125,12 @@ impl App {
     /// # Errors
     /// See [`App::open`].
     pub async fn open_with(config: &Config, metrics: Metrics) -> Result<Self, AppError> {
-        let files = match &config.pipeline.dir {
-            Some(folder) => PipelineFiles::read(folder)?,
-            None => PipelineFiles::built_in(),
-        };
-        let pipeline = Arc::new(Pipeline::load(&files, &config.pipeline.options).await?);
+        let pipeline = Arc::new(pipeline(config).await?);
         let rules = promotion_rules(config, &pipeline)?;
-        let lake = Lake::open(Location::parse(&config.storage)?, &session_limits(config)).await?;
-        let lake = lake.with_metrics(metrics.clone());
+        let lake = lake(config, &config.storage).await?.with_metrics(metrics.clone());
+        if let Some(copy) = CopyState::of(&lake).await? {
+            copy.become_a_lake(&lake).await?;
+        }
         let key = SubjectKey::open(&lake, &config.subject_key()).await?;
         let suppression = Suppression::open(&lake, &config.suppression_keys()).await?;
         let names = names(&lake, &pipeline);
@@ -166,7 +167,9 @@ impl App {
             lease: Duration::from_secs(config.statements.lease_seconds.max(1)),
         };
         let statements = Statements::new(lake.clone(), query.clone(), rules);
-        let snapshots = Snapshots::new(lake.clone(), Arc::clone(&pipeline), &key, deny.clone());
+        let rules = snapshot_rules(config, &pipeline);
+        let snapshots =
+            Snapshots::new(lake.clone(), Arc::clone(&pipeline), &key, deny.clone(), rules);
         let saga = Saga {
             lake: lake.clone(),
             pipeline: Arc::clone(&pipeline),
@@ -244,6 +247,29 @@ impl App {
     }
 }
 
+async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
+    let files = match &config.pipeline.dir {
+        Some(folder) => PipelineFiles::read(folder)?,
+        None => PipelineFiles::built_in(),
+    };
+    Ok(Pipeline::load(&files, &config.pipeline.options).await?)
+}
+
+async fn lake(config: &Config, at: &str) -> Result<Lake, AppError> {
+    Ok(Lake::open(Location::parse(at)?, &session_limits(config)).await?)
+}
+
+/// A backup of the configured lake to another place, which no server needs to stop for.
+///
+/// # Errors
+/// Also if there is something else in that place.
+pub async fn backup(config: &Config, to: &str) -> Result<Backup, AppError> {
+    let pipeline = pipeline(config).await?;
+    let (from, to) = (lake(config, &config.storage).await?, lake(config, to).await?);
+    let (audit, runs) = (declared(), runs());
+    Ok(Backup::new(from, &pipeline, &[&audit.name, &runs.name], to).await?)
+}
+
 /// What the audit keeps of a statement: names of tables, columns and functions.
 fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
     let mut names = Vec::new();
@@ -293,7 +319,16 @@ fn sharing_rules(config: &Config) -> SharingRules {
     SharingRules {
         holds: Duration::from_secs(config.sharing.url_seconds),
         url: config.sharing.url.clone(),
+        redirect: Duration::from_secs(config.sharing.redirect_seconds),
         scheme: if config.http.tls.is_some() { "https" } else { "http" },
+    }
+}
+
+fn snapshot_rules(config: &Config, pipeline: &Pipeline) -> SnapshotsRules {
+    let own = &config.snapshot;
+    SnapshotsRules {
+        after_promotion: own.after_promotion.unwrap_or(pipeline.snapshot.after_promotion),
+        redirect: Duration::from_secs(own.redirect_seconds),
     }
 }
 

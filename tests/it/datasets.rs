@@ -1,8 +1,10 @@
 //! Snapshots: made, kept, read, removed.
 
+mod followed;
 mod made;
 mod pulled;
 mod redacted;
+mod redirected;
 mod rows;
 
 use std::path::Path;

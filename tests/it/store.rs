@@ -4,7 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::support::{SeaweedFs, free_port, server};
+use serde_json::json;
+use stedi_server::auth::Role;
+
+use crate::datasets::{QUICK, Site};
+use crate::support::{SeaweedFs, Serving, free_port, server};
 
 fn demo(storage: &str, environment: &[(String, String)]) -> Output {
     let state = tempfile::tempdir().unwrap();
@@ -97,4 +101,31 @@ fn a_store_without_conditional_writes_or_without_answers() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         refused(&demo("s3://bucket/lake", &environment), reason);
     }
+}
+
+/// What docs/operations.md says is enough, is: also for what an erasure and its scan need.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(seaweedfs), ignore = "SeaweedFS is not installed; tests/run installs it")]
+async fn least_privileges_are_enough() {
+    let s3 = SeaweedFs::start();
+    let output = demo("s3://lake/least", &s3.least());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    refused(&demo("s3://other/least", &s3.least()), "permission denied");
+    let folder = tempfile::tempdir().unwrap();
+    let toml = format!("storage = \"s3://lake/erased\"\n{QUICK}");
+    let serving = Serving::start_with(folder.path(), &toml, |command| {
+        command.envs(s3.least());
+    });
+    let site = Site { serving: serving.await };
+    site.customers(&["ada", "bob"], 1..5).await;
+    site.snapshot(json!({})).await;
+    let erasure = site.ask(Role::Admin, "POST", "/v1/erasures");
+    let (status, erasure) = site.answer(erasure.json(&json!({ "email": "ada@set" }))).await;
+    assert_eq!(status, 202, "{erasure}");
+    let id = erasure["id"].as_str().unwrap();
+    let ended = site.ended("erasures", id).await;
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    // The bucket was asked for old versions and unfinished uploads, too.
+    let certificate = site.serving.json(&format!("/v1/erasures/{id}/certificate")).await;
+    assert!(!certificate.to_string().contains("the store answers 403"), "{certificate}");
 }

@@ -30,6 +30,7 @@ mod query_code;
 mod range;
 mod ranged;
 mod recorded;
+mod redirect;
 mod result;
 mod revocations;
 mod router;

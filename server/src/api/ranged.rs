@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 
 use super::error::ApiError;
 use super::range::Wanted;
+use super::redirect::Redirect;
 use crate::lake::{Lake, ObjectBytes};
 use crate::ledger::audit::{End, Open, Outcome};
 
@@ -52,6 +53,8 @@ pub(super) struct Ranged {
     pub media_type: &'static str,
     /// Whether it may still be given.
     pub gate: Option<Gate>,
+    /// The store may give it instead.
+    pub redirect: Option<Redirect>,
     /// The record of its being given: one with its bytes where they leave at once, otherwise with a
     /// beginning and an end.
     pub open: Option<Open>,
@@ -69,6 +72,17 @@ impl Ranged {
         headers: &HeaderMap,
     ) -> Result<Response, ApiError> {
         let open = self.open.take();
+        if let Some(redirect) = self.redirect.take()
+            && let Source::Object(lake, path) = &self.source
+            && *method == Method::GET
+            && Wanted::of(headers, &self.tag, self.bytes) != Wanted::Known
+        {
+            // Nobody tells how much of it will be fetched.
+            ended(open, End { bytes_out: Some(self.bytes), ..End::ok() }).await?;
+            redirect.begin().await?;
+            self.may().await?;
+            return redirect.answer(lake, path).await;
+        }
         match self.begin(method, headers).await {
             // The same head with no or all of its bytes.
             Ok((head, None)) => {
@@ -311,6 +325,7 @@ mod tests {
                     let open = asked.fetch_add(1, Ordering::Relaxed) < opens;
                     async move { if open { Ok(()) } else { Err(ApiError::NotFound) } }.boxed()
                 })),
+                redirect: None,
                 open: None,
             }
         }

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::extract::PathOf;
 use super::origin::Origin;
 use super::ranged::{Gate, PARQUET, Ranged, Source};
+use super::redirect::Redirect;
 use super::state::ApiState;
 use crate::ledger::Reading;
 use crate::ledger::audit::{Action, Draft};
@@ -40,6 +41,9 @@ use crate::sharing::{Bytes, SharingError};
         (status = PARTIAL_CONTENT, description = "The range.", content_type = "application/vnd.apache.parquet", body = Vec<u8>, headers(
             ("Content-Range" = String, description = "Which bytes of how many."),
         )),
+        (status = TEMPORARY_REDIRECT, description = "Where the server may and the store can: the store gives it.", headers(
+            ("Location" = String, description = "A URL that holds for a short time."),
+        )),
         (status = NOT_MODIFIED, description = "It has that `ETag`."),
     ),
 )]
@@ -51,6 +55,9 @@ pub(super) async fn file(
 ) -> Result<Response, ApiError> {
     let fetched = state.app.sharing.fetch(&path.token).await?;
     let draft = origin.draft(Action::Share, "GET /sharing/files/{token}", &fetched.principal);
+    let (lake, deny) = (&state.app.lake, &state.app.deny);
+    let holds = state.app.sharing.rules().redirect;
+    let redirect = Redirect::of(lake, deny, &fetched.principal, holds);
     let tables = BTreeMap::from([(fetched.table, Some(fetched.version))]);
     let (source, bytes, sha256) = match fetched.bytes {
         Bytes::Stored(path, bytes) => (Source::Object(state.app.lake.clone(), path), bytes, None),
@@ -66,6 +73,7 @@ pub(super) async fn file(
         sha256,
         media_type: PARQUET,
         gate: Some(gate(fetched.reading)),
+        redirect,
         open: Some(state.app.audit.prepare(Draft { tables, ..draft })),
     };
     ranged.answer(request.method(), request.headers()).await

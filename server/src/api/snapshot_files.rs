@@ -1,5 +1,7 @@
 //! `/v1/snapshots/{id}/files/{sha256}`: a file of a snapshot, as a whole or in parts.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
@@ -11,6 +13,7 @@ use super::error::ApiError;
 use super::extract::{PathOf, QueryOf};
 use super::origin::Origin;
 use super::ranged::{Gate, PARQUET, Ranged, Source};
+use super::redirect::Redirect;
 use super::snapshots::{TRAINERS, versions};
 use super::state::ApiState;
 use crate::ledger::audit::{Action, Draft};
@@ -45,6 +48,9 @@ use crate::snapshot::SnapshotError;
         ), headers(
             ("Content-Range" = String, description = "Which bytes they are."),
         )),
+        (status = TEMPORARY_REDIRECT, description = "With `redirect=1`, where the server may and the store can: the store gives it.", headers(
+            ("Location" = String, description = "A URL that holds for a short time."),
+        )),
         (status = NOT_MODIFIED, description = "It is the one that `If-None-Match` names."),
     ),
 )]
@@ -52,7 +58,7 @@ pub(super) async fn file(
     State(state): State<ApiState>,
     Authenticated(principal): Authenticated,
     PathOf(path): PathOf<SnapshotFilePath>,
-    QueryOf(_): QueryOf<SnapshotFileQuery>,
+    QueryOf(query): QueryOf<SnapshotFileQuery>,
     origin: Origin,
     method: Method,
     headers: HeaderMap,
@@ -71,6 +77,13 @@ pub(super) async fn file(
         let reading = reading.clone();
         async move { Ok(reading.still().await.map_err(SnapshotError::from)?) }.boxed()
     });
+    let holds = match query.redirect {
+        Some(1) => snapshots.rules().redirect,
+        None | Some(0) => Duration::ZERO,
+        Some(_) => return Err(ApiError::Malformed("redirect: 0 or 1".to_owned())),
+    };
+    let (lake, deny) = (&state.app.lake, &state.app.deny);
+    let redirect = Redirect::of(lake, deny, &principal, holds);
     let mut digest = [0; 32];
     let known = hex::decode_to_slice(&path.sha256, &mut digest).is_ok();
     let file = Ranged {
@@ -80,6 +93,7 @@ pub(super) async fn file(
         sha256: known.then_some(digest),
         media_type: PARQUET,
         gate: Some(gate),
+        redirect,
         open: Some(open),
     };
     file.answer(&method, &headers).await

@@ -42,6 +42,8 @@ pub struct Principal {
     pub subject: String,
     /// The roles of the claim `roles` that this server knows.
     pub roles: Vec<Role>,
+    /// Until when the token holds, in epoch milliseconds, where there is one.
+    pub until: Option<i64>,
 }
 
 impl Principal {

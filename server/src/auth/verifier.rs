@@ -98,7 +98,8 @@ impl Verifier {
             return Err(AuthError::Claims);
         }
         let roles = claims.roles.iter().filter_map(|name| Role::parse(name)).collect();
-        Ok(Principal { subject: claims.sub, roles })
+        let until = i64::try_from(claims.exp.saturating_mul(1000)).ok();
+        Ok(Principal { subject: claims.sub, roles, until })
     }
 }
 

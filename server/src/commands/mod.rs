@@ -1,5 +1,6 @@
 //! The commands of `stedi-server`, one per file.
 
+mod backup;
 mod demo;
 mod demo_report;
 mod log;
@@ -35,6 +36,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Copies the lake to another place while servers work on it, or brings such a copy up to date.
+    Backup(backup::BackupCommand),
     /// The main job on one machine: loads sample or given data, promotes it, shows every table
     /// and the answer to one query, then serves.
     Demo(demo::Demo),
@@ -112,6 +115,10 @@ pub fn run(cli: Cli) -> ExitCode {
 impl Command {
     fn run(self) -> Outcome {
         match self {
+            Command::Backup(backup) => {
+                let config = backup.common.begin(QUIET_LOG)?;
+                in_runtime(backup.run(config))
+            }
             Command::Demo(demo) => {
                 let config = demo.common.begin(QUIET_LOG)?;
                 in_runtime(demo.run(config))

@@ -119,6 +119,8 @@ impl Listening {
             }
         };
         let revoking = revocations.keep_working();
+        let snapshots = state.app.snapshots.clone();
+        let following = snapshots.keep_following_promotions(&promotions, &audit);
         let kept = statements.keep_sweeping();
         let importing = imports.work().keep_working();
         tokio::join!(
@@ -130,6 +132,7 @@ impl Listening {
             importing,
             sweeping,
             maintaining,
+            following,
             revoking
         );
         // What this server ran by itself is left to others, or to its next start.

@@ -71,11 +71,11 @@ impl Default for HttpConfig {
         Self {
             connections: 1024,
             streams: 100,
-            header_seconds: 30,
+            header_seconds: 20,
             header_bytes: 32 * 1024,
             headers: HEADERS,
             idle_seconds: 60,
-            write_seconds: 120,
+            write_seconds: 25,
             body_seconds: 30,
             body_bytes: 1024 * 1024,
             request_seconds: 60,

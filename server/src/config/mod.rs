@@ -17,6 +17,7 @@ mod metrics;
 mod pipeline;
 mod promotion;
 mod sharing;
+mod snapshot;
 mod statements;
 
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub use metrics::MetricsConfig;
 pub use pipeline::PipelineConfig;
 pub use promotion::PromotionConfig;
 pub use sharing::SharingConfig;
+pub use snapshot::SnapshotConfig;
 pub use statements::StatementsConfig;
 
 /// Everything a server needs to know.
@@ -61,6 +63,8 @@ pub struct Config {
     pub consent: ConsentConfig,
     /// How tables are shared.
     pub sharing: SharingConfig,
+    /// How snapshots are made and given.
+    pub snapshot: SnapshotConfig,
     /// How tables are kept quick and small.
     pub maintenance: MaintenanceConfig,
     /// What plans may use.
@@ -94,6 +98,7 @@ impl Default for Config {
             promotion: PromotionConfig::default(),
             consent: ConsentConfig::default(),
             sharing: SharingConfig::default(),
+            snapshot: SnapshotConfig::default(),
             maintenance: MaintenanceConfig::default(),
             memory: MemoryConfig::default(),
             lake: LakeConfig::default(),
@@ -148,6 +153,8 @@ impl Config {
         config.log.filter = overrides.log_filter.or(config.log.filter);
         config.http.check()?;
         config.maintenance.check()?;
+        config.snapshot.check()?;
+        config.sharing.check()?;
         Ok(config)
     }
 

@@ -1,5 +1,7 @@
 //! Erasures as they are asked for, and the legal holds that refuse them.
 
+use std::time::{Duration, Instant};
+
 use chrono::Utc;
 use stedi_openapi::LegalHold;
 
@@ -13,6 +15,9 @@ use crate::ledger::Asker;
 
 /// Bytes of the shortest e-mail that can be looked for.
 const SHORTEST: usize = 3;
+/// How long a legal hold waits for an erasure that is being acknowledged, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Revocations {
     /// All that names some customers: by their records, by the request, and by what an erasure that
@@ -89,19 +94,33 @@ impl Revocations {
             created: Utc::now().timestamp_millis(),
             erasure: None,
         };
-        // Placed before it is looked: what is not acknowledged by then meets it.
+        // Placed before it is looked: what did not look for holds by then meets it.
         let hold = saga.holds.place(hold).await?;
         let mut erasure = None;
         for id in saga.secrets.erasures().await? {
-            let open = self.work.open_one(&id).await?;
-            let denied = saga.deny.current().await.is_ok_and(|list| list.has(&id));
-            let late = open.filter(|(asked, run)| {
-                (denied || run.what.acknowledged.is_some())
-                    && asked.order.subjects.contains(&hold.subject)
-            });
-            erasure = erasure.or(late.map(|_| id));
+            if erasure.is_none() && self.is_late(&id, &hold.subject).await? {
+                erasure = Some(id);
+            }
         }
         Ok(LegalHold { erasure, ..hold })
+    }
+
+    /// Whether an erasure of a customer goes on although there is a hold. One that is being
+    /// acknowledged may have looked for holds before this one was placed: it is waited for.
+    async fn is_late(&self, erasure: &str, subject: &String) -> Result<bool, ConsentError> {
+        let saga = self.work.kind();
+        let since = Instant::now();
+        loop {
+            let Some((asked, run)) = self.work.open_one(erasure).await? else { return Ok(false) };
+            if !asked.order.subjects.contains(subject) {
+                return Ok(false);
+            }
+            let denied = saga.deny.current().await.is_ok_and(|list| list.has(erasure));
+            if denied || run.what.acknowledged.is_some() || since.elapsed() > PATIENCE {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// All legal holds, newest first.

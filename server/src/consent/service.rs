@@ -296,6 +296,9 @@ impl Revocations {
                 if let Err(error) = self.forget_orphans().await {
                     tracing::warn!(%error, "it was not looked for what was never ordered");
                 }
+                if let Err(error) = self.work.kind().deny.tidy().await {
+                    tracing::warn!(%error, "it was not looked which URLs have ended");
+                }
                 match self.count().await {
                     Ok((open, overdue)) => {
                         self.work.kind().lake.metrics().revocations(open, overdue)

@@ -12,6 +12,7 @@ use deltalake::logstore::object_store::aws::{
 use deltalake::logstore::object_store::client::{
     HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector,
 };
+use deltalake::logstore::object_store::signer::Signer;
 use deltalake::logstore::object_store::{ClientOptions, Error as StoreError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -161,6 +162,18 @@ impl Lake {
             bucket.remove(&key, "versionId", &version_id).await?;
         }
         Ok(())
+    }
+
+    /// A URL of the store at which anybody gets an object for some time (whole seconds); none where
+    /// the lake is in a folder.
+    ///
+    /// # Errors
+    /// If there are no credentials, or the time is longer than the store takes.
+    pub async fn presigned(&self, path: &str, time: Duration) -> Result<Option<Url>, LakeError> {
+        let Some(bucket) = self.bucket()? else { return Ok(None) };
+        let key = self.object(path);
+        let signed = bucket.s3.signed_url(Method::GET, &key, time).await;
+        Ok(Some(signed.map_err(|error| of_store(path, error))?))
     }
 
     fn bucket(&self) -> Result<Option<Bucket>, LakeError> {

@@ -6,6 +6,7 @@
 //! older checkpoint. The cut is the last step, so that the files that only the removed commits named
 //! stay until the next time: a statement that began on one of those versions can finish.
 
+mod backup;
 mod error;
 mod job;
 mod one;
@@ -14,6 +15,7 @@ mod schedule;
 mod service;
 mod target;
 
+pub use backup::{BackedUp, Backup, BackupError, CopyState};
 pub use error::MaintenanceError;
 pub use job::Upkeep;
 pub use purge::Purging;

@@ -146,6 +146,8 @@ pub struct SnapshotRules {
     pub tables: Vec<String>,
     /// Parts into which people are split, by their shares.
     pub splits: BTreeMap<String, u32>,
+    /// Whether one is made after each promotion that succeeded.
+    pub after_promotion: bool,
 }
 
 /// All tables of a lake, checked and in dependency order.

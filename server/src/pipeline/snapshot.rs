@@ -32,7 +32,9 @@ pub(super) fn snapshot(spec: &Spec) -> Result<SnapshotRules, PipelineError> {
         identifier(name).map_err(|reason| wrong(format!("split {name:?} {reason}")))?;
     }
     match total(&splits) {
-        1..=1_000_000 => Ok(SnapshotRules { tables, splits }),
+        1..=1_000_000 => {
+            Ok(SnapshotRules { tables, splits, after_promotion: spec.snapshot.after_promotion })
+        }
         _ => Err(wrong("the shares of all splits must be 1 to 1000000 together".to_owned())),
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct PromotionSpec {
 pub(super) struct SnapshotSpec {
     pub tables: Option<Vec<String>>,
     pub splits: Option<BTreeMap<String, u32>>,
+    #[serde(default)]
+    pub after_promotion: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn somebody(roles: &[Role]) -> Principal {
-        Principal { subject: "s".into(), roles: roles.to_vec() }
+        Principal { subject: "s".into(), roles: roles.to_vec(), until: None }
     }
 
     #[tokio::test]

@@ -177,7 +177,8 @@ impl Query {
     /// The rows of one SELECT over everything, for the demo.
     pub async fn select(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
         let statement = Statement { sql: sql.to_owned(), parameters: Parameters::default() };
-        let admin = Principal { subject: "demo".to_owned(), roles: vec![crate::auth::Role::Admin] };
+        let roles = vec![crate::auth::Role::Admin];
+        let admin = Principal { subject: "demo".to_owned(), roles, until: None };
         let limits = self.limits.of(&admin);
         let prepared = self.planner.prepare(&statement, &Sight::All, &limits).await?;
         Ok(prepared.run(StopWhen::new(|| false)).await?.rows)

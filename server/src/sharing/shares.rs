@@ -25,6 +25,8 @@ pub struct SharingRules {
     pub url: Option<String>,
     /// How it is reached otherwise: `http` or `https`.
     pub scheme: &'static str,
+    /// How long URLs of the store hold that are given instead of the bytes; zero: none are.
+    pub redirect: Duration,
 }
 
 /// The tables of a lake as they are shared.

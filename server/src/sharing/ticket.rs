@@ -47,7 +47,7 @@ impl Ticket {
     /// Who asked.
     pub fn principal(&self) -> Principal {
         let roles = self.roles.iter().filter_map(|name| Role::parse(name)).collect();
-        Principal { subject: self.principal.clone(), roles }
+        Principal { subject: self.principal.clone(), roles, until: Some(self.until) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables as they were at one moment, for training: what does not change, can be verified, and is
 //! there again next year.
 
+mod after;
 mod create;
 mod croissant;
 mod data;
@@ -17,6 +18,6 @@ pub use data::Rows;
 pub use error::SnapshotError;
 pub use manifest::id;
 pub use redact::Redacted;
-pub use service::Snapshots;
+pub use service::{Snapshots, SnapshotsRules};
 pub use shelf::Record;
 pub use splits::Splits;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use hmac::{Hmac, Mac};
@@ -29,8 +30,18 @@ pub struct Snapshots {
     pub(super) inner: Arc<Inner>,
 }
 
+/// How snapshots are made and given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SnapshotsRules {
+    /// Whether one is made after each promotion that succeeded.
+    pub after_promotion: bool,
+    /// How long URLs of the store hold that may be given instead of the bytes; zero: none are.
+    pub redirect: Duration,
+}
+
 #[derive(Debug)]
 pub(super) struct Inner {
+    pub rules: SnapshotsRules,
     pub lake: Lake,
     pub pipeline: Arc<Pipeline>,
     pub pipeline_digest: String,
@@ -65,13 +76,20 @@ impl Marks {
 
 impl Snapshots {
     /// The snapshots of a lake's pipeline.
-    pub fn new(lake: Lake, pipeline: Arc<Pipeline>, key: &SubjectKey, deny: Deny) -> Self {
+    pub fn new(
+        lake: Lake,
+        pipeline: Arc<Pipeline>,
+        key: &SubjectKey,
+        deny: Deny,
+        rules: SnapshotsRules,
+    ) -> Self {
         let mut digest = Sha256::new();
         for table in &pipeline.derived {
             digest.update(table.name.as_bytes());
             digest.update(table.definition(&pipeline.options, key.id()).to_le_bytes());
         }
         let inner = Inner {
+            rules,
             pipeline_digest: hex::encode(digest.finalize()),
             pinned: Pinned::new(lake.clone()),
             splits: Splits::new(key, pipeline.snapshot.splits.clone()),
@@ -83,6 +101,11 @@ impl Snapshots {
             deny,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// How they are made and given.
+    pub fn rules(&self) -> &SnapshotsRules {
+        &self.inner.rules
     }
 
     /// Makes a snapshot of tables that somebody sees. With a key, the same request of the same
@@ -125,6 +148,12 @@ impl Snapshots {
         let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
         tracing::info!(snapshot = manifest.id, rows, "made");
         Ok(record.manifest)
+    }
+
+    /// Whether a key made a snapshot.
+    pub(super) async fn has_made(&self, by: &str, key: &str) -> Result<bool, SnapshotError> {
+        let key = self.inner.marks.of(&["key", by, key]);
+        Ok(self.inner.shelf.keyed(&key).await?.is_some())
     }
 
     async fn of_key(&self, keyed: &Keyed, body: &str) -> Result<Manifest, SnapshotError> {

@@ -1,5 +1,7 @@
 //! What is refused: shared devices, legal holds, what cannot be read; and what a key stands for.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use stedi_server::auth::Role;
 
@@ -93,4 +95,37 @@ async fn a_shared_device_names_nobody_and_a_hold_refuses() {
     );
     // The device, and phone with birthday, which all have.
     assert_eq!(ended["shared"], 2, "{ended}");
+}
+
+/// Whoever places a hold knows whether it holds, however close an erasure is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_stops_an_erasure_or_says_that_it_is_too_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), QUICK).await;
+    let names = ["ada", "bob", "cyd", "dan", "eve", "fay"];
+    site.customers(&names).await;
+    let (mut stopped, mut late) = (0, 0);
+    for (name, millis) in names.iter().zip([0, 20, 60, 120, 300, 600]) {
+        let email = format!("{name}@rev");
+        let asked = site.answer(site.post("/v1/erasures").json(&json!({ "email": email })));
+        let placed = async {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            site.hold(json!({ "email": email, "reason": "claim 119" })).await
+        };
+        let ((status, erasure), (placed, hold)) = tokio::join!(asked, placed);
+        assert_eq!(placed, 201, "{hold}");
+        match hold["erasure"].is_null() {
+            true => {
+                stopped += 1;
+                assert_eq!((status, &erasure["code"]), (409, &json!("legal_hold")), "{erasure}");
+                let sql = format!("SELECT count(*) FROM customer_landing WHERE email = '{email}'");
+                assert_eq!(site.sql(&sql).await, json!([[1]]), "{name}");
+            }
+            false => {
+                late += 1;
+                assert_eq!((status, &erasure["id"]), (202, &hold["erasure"]), "{erasure}");
+            }
+        }
+    }
+    println!("{stopped} stopped, {late} too late");
 }

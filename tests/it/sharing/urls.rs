@@ -11,7 +11,7 @@ use crate::support::TestLake;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_ends_with_its_time() {
-    let site = Site::with(SharingConfig { url_seconds: 2, url: None }).await;
+    let site = Site::with(SharingConfig { url_seconds: 2, ..SharingConfig::default() }).await;
     let asked = Instant::now();
     let file = site.files(Role::Trainer, DERIVED[4], json!({})).await.remove(0);
     let url = file["url"].as_str().unwrap();

@@ -11,6 +11,8 @@ use super::{Running, free_port, python};
 
 const ACCESS_KEY: &str = "stedi-test";
 const SECRET_KEY: &str = "stedi-test-secret";
+/// May do with objects of the bucket what a server has to, and nothing else.
+const SERVER_KEY: &str = "stedi-server";
 /// May list and read, not write.
 const READER_KEY: &str = "stedi-reader";
 
@@ -33,6 +35,7 @@ impl SeaweedFs {
         let identities = [
             identity(ACCESS_KEY, r#""Admin","Read","Write","List","Tagging""#),
             identity(READER_KEY, r#""Read","List""#),
+            identity(SERVER_KEY, r#""Read:lake","Write:lake","List:lake""#),
         ];
         std::fs::write(&config, format!(r#"{{"identities":[{}]}}"#, identities.join(","))).unwrap();
 
@@ -88,6 +91,11 @@ impl SeaweedFs {
     /// The `AWS_*` variables of somebody who may only read.
     pub fn reader(&self) -> Vec<(String, String)> {
         self.environment_of(READER_KEY, SECRET_KEY)
+    }
+
+    /// The `AWS_*` variables of a server with the privileges that docs/operations.md names.
+    pub fn least(&self) -> Vec<(String, String)> {
+        self.environment_of(SERVER_KEY, SECRET_KEY)
     }
 
     pub fn environment_of(&self, access: &str, secret: &str) -> Vec<(String, String)> {

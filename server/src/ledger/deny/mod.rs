@@ -13,6 +13,7 @@
 
 mod entry;
 mod error;
+mod lent;
 mod list;
 mod log;
 mod reading;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::entry::Denied;
 use super::error::DenyError;
+use super::lent::Lent;
 use super::list::DenyList;
 use super::log::{Record, What, all};
 use crate::lake::Lake;
@@ -31,10 +32,11 @@ const ATTEMPTS: usize = 100;
 
 /// The deny list of a lake.
 #[derive(Clone, Debug)]
-pub struct Deny(Arc<Inner>);
+pub struct Deny(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
+    pub lake: Lake,
     log: Numbered<Record>,
     metrics: Metrics,
     staleness: Duration,
@@ -45,6 +47,8 @@ struct Inner {
     rounds: watch::Sender<Result<(), String>>,
     /// One change at a time.
     change: tokio::sync::Mutex<()>,
+    /// URLs that this server gave out.
+    pub lent: tokio::sync::Mutex<Lent>,
     /// Tells the number of the last object.
     news: watch::Sender<u64>,
 }
@@ -75,6 +79,8 @@ impl Deny {
             refresh: Arc::default(),
             rounds: watch::Sender::new(Ok(())),
             change: tokio::sync::Mutex::default(),
+            lent: tokio::sync::Mutex::default(),
+            lake,
             news: watch::Sender::new(0),
         }))
     }
@@ -121,6 +127,7 @@ impl Deny {
         })
         .await?;
         tokio::time::sleep(LONGEST + MARGIN).await;
+        self.returned().await?;
         Ok(Acknowledged { at: Utc::now().timestamp_millis() })
     }
 

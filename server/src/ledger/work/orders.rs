@@ -7,6 +7,7 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use stedi_openapi::{Work, WorkState};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 
 use super::kind::Kind;
@@ -390,6 +391,11 @@ impl<K: Kind> LongWork<K> {
         }
         self.0.work.notify_one();
         self.wait(id, HEARD).await
+    }
+
+    /// The next end of work that this server carries out.
+    pub fn ended(&self) -> Notified<'_> {
+        self.0.ended.notified()
     }
 
     /// Cancelled when the server is told to stop.

@@ -25,7 +25,7 @@ pub(super) struct Asked {
 impl Asked {
     pub fn principal(&self) -> Principal {
         let roles = self.roles.iter().filter_map(|role| Role::parse(role)).collect();
-        Principal { subject: self.principal.clone(), roles }
+        Principal { subject: self.principal.clone(), roles, until: None }
     }
 
     pub fn statement(&self) -> Statement {
