@@ -17,6 +17,7 @@ mod snapshots;
 mod sql;
 mod statements;
 mod tables;
+mod version;
 mod work;
 
 pub use audit::{
@@ -60,4 +61,5 @@ pub use snapshots::{
 pub use sql::{Limits, ResultColumn, SqlRequest, SqlResult};
 pub use statements::{ChunkInfo, ChunkQuery, StatementInfo, StatementPath};
 pub use tables::{ColumnInfo, TableInfo, TableList, TablePath};
+pub use version::VERSION;
 pub use work::{Work, WorkEvent, WorkState};

@@ -20,8 +20,7 @@ use crate::maintenance::{Backup, BackupError, CopyState, Maintenance, Maintenanc
 use crate::metrics::Metrics;
 use crate::pipeline::{Pipeline, PipelineError, PipelineFiles};
 use crate::promotion::{
-    Promotion, PromotionError, PromotionRules, Promotions, Schedule, ScheduleError,
-    declared as runs,
+    Promotion, PromotionError, PromotionRules, Promotions, Schedule, declared as runs,
 };
 use crate::query::{
     Bounds, Catalog, Limits, Query, QueryError, QueueLimits, StatementLimits, Statements,
@@ -96,9 +95,6 @@ pub enum AppError {
     /// Derived tables.
     #[error(transparent)]
     Promotion(#[from] PromotionError),
-    /// When they are brought up to date.
-    #[error("promotion.schedule: {0}")]
-    Schedule(#[from] ScheduleError),
     /// Statements.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -125,8 +121,10 @@ impl App {
     /// # Errors
     /// See [`App::open`].
     pub async fn open_with(config: &Config, metrics: Metrics) -> Result<Self, AppError> {
+        roles_are_known(&config.limits)?;
         let pipeline = Arc::new(pipeline(config).await?);
         let rules = promotion_rules(config, &pipeline)?;
+        let importing = import_rules(config)?;
         let lake = lake(config, &config.storage).await?.with_metrics(metrics.clone());
         if let Some(copy) = CopyState::of(&lake).await? {
             copy.become_a_lake(&lake).await?;
@@ -216,7 +214,7 @@ impl App {
             lake.clone(),
             Arc::clone(&landing),
             audit.clone(),
-            import_rules(config)?,
+            importing,
             Box::new(loaded),
         );
         Ok(Self {
@@ -247,12 +245,12 @@ impl App {
     }
 }
 
-async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
+async fn pipeline(config: &Config) -> Result<Pipeline, PipelineError> {
     let files = match &config.pipeline.dir {
         Some(folder) => PipelineFiles::read(folder)?,
         None => PipelineFiles::built_in(),
     };
-    Ok(Pipeline::load(&files, &config.pipeline.options).await?)
+    Pipeline::load(&files, &config.pipeline.options).await
 }
 
 async fn lake(config: &Config, at: &str) -> Result<Lake, AppError> {
@@ -285,6 +283,38 @@ fn names(lake: &Lake, pipeline: &Pipeline) -> Vec<String> {
     names
 }
 
+/// Looks whether a configuration can be used, as far as can be known without asking lake or issuer.
+///
+/// # Errors
+/// The first thing that is not as it must be.
+pub async fn check(config: &Config) -> Result<(), AppError> {
+    // A local folder would be made by it.
+    if config.storage.contains("://") && !config.storage.starts_with("file://") {
+        Location::parse(&config.storage).map_err(|error| wrong("storage", error))?;
+    }
+    roles_are_known(&config.limits)?;
+    promotion_rules(config, &pipeline(config).await?)?;
+    import_rules(config)?;
+    if let Some(source) = &config.auth.jwks {
+        JwksSource::parse(source)?;
+    }
+    Ok(())
+}
+
+fn wrong(key: &str, error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::value(key, error.to_string())
+}
+
+fn roles_are_known(limits: &LimitsConfig) -> Result<(), ConfigError> {
+    match limits.roles.keys().find(|name| Role::parse(name).is_none()) {
+        None => Ok(()),
+        Some(name) => {
+            let known = Role::ALL.map(Role::name).join(", ");
+            Err(wrong(&format!("limits.roles.{name}"), format!("is no role; roles are {known}")))
+        }
+    }
+}
+
 fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRules, AppError> {
     let own = &config.promotion;
     let schedule = own.schedule.as_ref().or(pipeline.rhythm.schedule.as_ref());
@@ -293,20 +323,22 @@ fn promotion_rules(config: &Config, pipeline: &Pipeline) -> Result<PromotionRule
         Some(seconds) => u64::try_from(seconds).ok(),
         None => pipeline.rhythm.after_load_seconds,
     };
+    let not_a_time = |error| wrong("promotion.schedule", error);
     Ok(PromotionRules {
         work: WorkRules {
             queued: own.queued,
             lease: Duration::from_secs(own.lease_seconds.max(1)),
             keep: Duration::from_secs(own.keep_seconds),
         },
-        schedule: schedule.map(|text| Schedule::parse(text)).transpose()?,
+        schedule: schedule.map(|text| Schedule::parse(text)).transpose().map_err(not_a_time)?,
         after_load: after_load.map(Duration::from_secs),
     })
 }
 
 fn import_rules(config: &Config) -> Result<ImportRules, AppError> {
     Ok(ImportRules {
-        from: Allowed::new(&config.landing.import_from)?,
+        from: Allowed::new(&config.landing.import_from)
+            .map_err(|error| wrong("landing.import_from", error))?,
         work: WorkRules {
             queued: config.landing.imports_queued,
             lease: Duration::from_secs(config.landing.import_lease_seconds.max(1)),

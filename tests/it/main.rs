@@ -11,6 +11,7 @@ mod big_results;
 mod catalog;
 mod client_calls;
 mod clients;
+mod config;
 mod consent;
 mod crash;
 mod datasets;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use stedi_openapi::VERSION;
+
 use crate::support::{Running, client, free_port, server};
 
 #[test]
@@ -16,6 +18,12 @@ fn is_ready_and_stops_on_sigterm() {
         client().args(["--server", &url, "ready", "--wait", wait]).output().unwrap()
     };
     assert!(ready("60").status.success());
+    let version = |mut command: std::process::Command| {
+        let output = command.arg("--version").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(version(server()), format!("stedi-server {VERSION}"));
+    assert_eq!(version(client()), format!("stedi {VERSION}"));
     // The lake is gone: alive, but not ready.
     std::fs::remove_dir_all(folder.path().join(".stedi/lake")).unwrap();
     let output = ready("1");

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use stedi_client::{Profiles, Server};
-use stedi_openapi::CertificateKind;
+use stedi_openapi::{CertificateKind, VERSION};
 
 use failure::Failure;
 
@@ -29,7 +29,7 @@ const LOCAL: &str = "http://127.0.0.1:7070";
 
 /// Client of the STEDI lakehouse.
 #[derive(Debug, Parser)]
-#[command(name = "stedi", version, about, max_term_width = 100)]
+#[command(name = "stedi", version = VERSION, about, max_term_width = 100)]
 pub struct Cli {
     /// Address of the server [default: the profile's, else http://127.0.0.1:7070]
     #[arg(long, global = true, env = "STEDI_SERVER", value_name = "URL")]

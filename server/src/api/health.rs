@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
     responses((status = OK, description = "It lives.", body = Health)),
 )]
 pub(super) async fn alive() -> Json<Health> {
-    Json(Health::OK)
+    Json(Health::ok(0))
 }
 
 /// Ready
@@ -46,7 +46,7 @@ pub(super) async fn ready(State(state): State<ApiState>) -> (StatusCode, Json<He
     match tokio::time::timeout(PATIENCE, state.app.lake.answers()).await {
         Ok(Ok(())) => {
             let overdue_revocations = state.app.metrics.overdue();
-            (StatusCode::OK, Json(Health::Ok { overdue_revocations }))
+            (StatusCode::OK, Json(Health::ok(overdue_revocations)))
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");

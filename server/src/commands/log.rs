@@ -6,18 +6,14 @@ use std::panic::PanicHookInfo;
 use tracing_subscriber::EnvFilter;
 
 use super::Outcome;
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{ConfigError, LogConfig, LogFormat};
 
-/// Logs to standard error from here on. `usual` is the filter where nobody named one: flag and
-/// `STEDI_LOG_FILTER`, then `RUST_LOG`, then the configuration file.
+/// Logs to standard error from here on. `usual` is the filter where nobody named one.
 ///
 /// # Errors
 /// If the filter cannot be understood.
-pub(super) fn begin(config: &LogConfig, flag: Option<&str>, usual: &str) -> Outcome {
-    let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let filter = flag.or(environment.as_deref()).or(config.filter.as_deref()).unwrap_or(usual);
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
+pub(super) fn begin(config: &LogConfig, usual: &str) -> Outcome {
+    let filter = filter(config, usual)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -25,6 +21,16 @@ pub(super) fn begin(config: &LogConfig, flag: Option<&str>, usual: &str) -> Outc
     }
     std::panic::set_hook(Box::new(panicked));
     Ok(())
+}
+
+/// Which events are logged.
+///
+/// # Errors
+/// If the filter cannot be understood.
+pub(super) fn filter(config: &LogConfig, usual: &str) -> Result<EnvFilter, ConfigError> {
+    let filter = config.filter.as_deref().unwrap_or(usual);
+    EnvFilter::try_new(filter)
+        .map_err(|error| ConfigError::value("log.filter", format!("{filter:?}: {error}")))
 }
 
 /// A panic is a line of the log like any other. Its message is told where it is a fixed text; one

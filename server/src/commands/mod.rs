@@ -1,6 +1,7 @@
 //! The commands of `stedi-server`, one per file.
 
 mod backup;
+mod config;
 mod demo;
 mod demo_report;
 mod log;
@@ -16,8 +17,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use stedi_openapi::VERSION;
 
-use crate::config::{Config, LogConfig, LogFormat, Overrides};
+use crate::app::AppError;
+use crate::config::{ConfigError, LogFormat, Overrides, Settings};
 
 /// What a server logs where nobody says what.
 const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn";
@@ -28,7 +31,7 @@ const ABANDONED: Duration = Duration::from_millis(500);
 
 /// The STEDI lakehouse.
 #[derive(Debug, Parser)]
-#[command(name = "stedi-server", version, about, max_term_width = 100)]
+#[command(name = "stedi-server", version = VERSION, about, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +41,8 @@ pub struct Cli {
 enum Command {
     /// Copies the lake to another place while servers work on it, or brings such a copy up to date.
     Backup(backup::BackupCommand),
+    /// The configuration: checks it, shows it, prints the documented file.
+    Config(config::ConfigCommand),
     /// The main job on one machine: loads sample or given data, promotes it, shows every table
     /// and the answer to one query, then serves.
     Demo(demo::Demo),
@@ -55,37 +60,47 @@ enum Command {
 #[derive(Debug, Args)]
 struct Common {
     /// The lake: a folder, file:///… or s3://bucket/prefix (keys, region and endpoint from the
-    /// AWS_* variables) [default: ./.stedi/lake]
-    #[arg(long, env = "STEDI_STORAGE", value_name = "URL")]
+    /// AWS_* variables) [env: STEDI_STORAGE] [default: ./.stedi/lake]
+    #[arg(long, value_name = "URL")]
     storage: Option<String>,
-    /// Keys and scratch space of this server; never in the lake [default: ./.stedi]
-    #[arg(long, env = "STEDI_STATE_DIR", value_name = "DIR")]
+    /// Keys and scratch space of this server; never in the lake [env: STEDI_STATE_DIR]
+    /// [default: ./.stedi]
+    #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Address to serve on [default: 127.0.0.1:7070]
-    #[arg(long, env = "STEDI_LISTEN", value_name = "ADDR")]
+    /// Address to serve on [env: STEDI_LISTEN] [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Configuration file (TOML)
+    /// Configuration file (TOML); each of its keys has a variable too (`config default` tells all)
     #[arg(long, env = "STEDI_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// A pipeline of your own: a folder with pipeline.toml and one .sql file per derived table
-    #[arg(long, env = "STEDI_PIPELINE", value_name = "DIR")]
+    /// [env: STEDI_PIPELINE]
+    #[arg(long, value_name = "DIR")]
     pipeline: Option<PathBuf>,
     /// An option of the pipeline, for instance readings=since_consent
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
-    /// Form of the log on standard error: text or json [default: text]
-    #[arg(long, env = "STEDI_LOG_FORMAT", value_name = "FORMAT", value_parser = LogFormat::parse)]
+    /// Form of the log on standard error: text or json [env: STEDI_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = LogFormat::parse)]
     log_format: Option<LogFormat>,
-    /// What is logged, for instance warn,stedi_server=debug
-    #[arg(long, env = "STEDI_LOG_FILTER", value_name = "FILTER")]
+    /// What is logged, for instance warn,stedi_server=debug [env: STEDI_LOG_FILTER]
+    #[arg(long, value_name = "FILTER")]
     log_filter: Option<String>,
 }
 
 impl Common {
     /// The configuration; logs as it says from here on.
-    fn begin(&self, usual_log: &str) -> Result<Config, Failure> {
-        let config = Config::load(Overrides {
+    fn begin(&self, usual_log: &str) -> Result<Settings, Failure> {
+        let settings = self.settings()?;
+        log::begin(&settings.config.log, usual_log).map_err(|error| located(error, &settings))?;
+        Ok(settings)
+    }
+
+    /// The configuration, and who gave what.
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        Settings::load(Overrides {
             file: self.config.clone(),
+            environment: environment(),
             storage: self.storage.clone(),
             state_dir: self.state_dir.clone(),
             listen: self.listen,
@@ -93,10 +108,27 @@ impl Common {
             options: self.options.clone(),
             log_format: self.log_format,
             log_filter: self.log_filter.clone(),
-        })?;
-        log::begin(&config.log, self.log_filter.as_deref(), usual_log)?;
-        Ok(config)
+        })
     }
+}
+
+/// Variables of the environment that are text.
+fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.into_string().ok();
+    std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+}
+
+/// The same failure; of a value that makes no sense it tells who gave it.
+fn located(failure: Failure, settings: &Settings) -> Failure {
+    let error = match failure.downcast::<AppError>().map(|error| *error) {
+        Ok(AppError::Config(error)) => error,
+        Ok(other) => return other.into(),
+        Err(failure) => match failure.downcast::<ConfigError>() {
+            Ok(error) => *error,
+            Err(failure) => return failure,
+        },
+    };
+    settings.located(error).into()
 }
 
 fn option(text: &str) -> Result<(String, String), String> {
@@ -116,26 +148,24 @@ impl Command {
     fn run(self) -> Outcome {
         match self {
             Command::Backup(backup) => {
-                let config = backup.common.begin(QUIET_LOG)?;
-                in_runtime(backup.run(config))
+                let settings = backup.common.begin(QUIET_LOG)?;
+                let outcome = in_runtime(backup.run(settings.config.clone()));
+                outcome.map_err(|error| located(error, &settings))
             }
+            Command::Config(command) => in_runtime(command.run()),
             Command::Demo(demo) => {
-                let config = demo.common.begin(QUIET_LOG)?;
-                in_runtime(demo.run(config))
+                let settings = demo.common.begin(QUIET_LOG)?;
+                let outcome = in_runtime(demo.run(settings.config.clone()));
+                outcome.map_err(|error| located(error, &settings))
             }
             Command::Openapi => openapi::run(),
             Command::Serve(serve) => {
-                let config = serve.common.begin(SERVE_LOG)?;
-                in_runtime(serve::run(config))
+                let settings = serve.common.begin(SERVE_LOG)?;
+                let outcome = in_runtime(serve::run(settings.config.clone()));
+                outcome.map_err(|error| located(error, &settings))
             }
-            Command::SuppressionKey(key) => {
-                log::begin(&LogConfig::default(), None, QUIET_LOG)?;
-                key.run()
-            }
-            Command::Token(token) => {
-                log::begin(&LogConfig::default(), None, QUIET_LOG)?;
-                token.run()
-            }
+            Command::SuppressionKey(key) => key.run(),
+            Command::Token(token) => token.run(),
         }
     }
 }

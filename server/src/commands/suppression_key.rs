@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Outcome;
+use super::{Outcome, QUIET_LOG, environment, log};
 use crate::config::{Config, Overrides};
 use crate::ledger::Suppression;
 
@@ -20,8 +20,8 @@ enum Action {
     /// Adds a new key: erased customers are kept out under it from now on, and the older keys stay for
     /// those before. Copy the file to every server of the lake then
     Add {
-        /// The folder that holds the server's keys [default: ./.stedi]
-        #[arg(long, env = "STEDI_STATE_DIR", value_name = "DIR")]
+        /// The folder that holds the server's keys [env: STEDI_STATE_DIR] [default: ./.stedi]
+        #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
         /// Configuration file (TOML)
         #[arg(long, env = "STEDI_CONFIG", value_name = "FILE")]
@@ -32,7 +32,14 @@ enum Action {
 impl SuppressionKey {
     pub fn run(self) -> Outcome {
         let Action::Add { state_dir, config } = self.action;
-        let config = Config::load(Overrides { file: config, state_dir, ..Overrides::default() })?;
+        let environment = environment();
+        let config = Config::load(Overrides {
+            file: config,
+            environment,
+            state_dir,
+            ..Overrides::default()
+        })?;
+        log::begin(&config.log, QUIET_LOG)?;
         let file = config.suppression_keys();
         let id = Suppression::add_key(&file)?;
         println!("added key {id} to {}", file.display());

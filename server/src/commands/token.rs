@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
-use super::Outcome;
+use super::{Outcome, QUIET_LOG, environment, log};
 use crate::app::token_rules;
 use crate::auth::{LocalKey, Role};
 use crate::config::{Config, Overrides};
@@ -22,8 +22,8 @@ pub(super) struct Token {
     /// How long it is valid: a number and s, m, h or d
     #[arg(long, default_value = "1h", value_parser = duration)]
     ttl: Duration,
-    /// The folder that holds the server's local key [default: ./.stedi]
-    #[arg(long, env = "STEDI_STATE_DIR", value_name = "DIR")]
+    /// The folder that holds the server's local key [env: STEDI_STATE_DIR] [default: ./.stedi]
+    #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Configuration file (TOML)
     #[arg(long, env = "STEDI_CONFIG", value_name = "FILE")]
@@ -34,9 +34,11 @@ impl Token {
     pub fn run(self) -> Outcome {
         let config = Config::load(Overrides {
             file: self.config,
+            environment: environment(),
             state_dir: self.state_dir,
             ..Overrides::default()
         })?;
+        log::begin(&config.log, QUIET_LOG)?;
         if config.auth.jwks.is_some() {
             eprintln!("note: this configuration names a JWKS; its server accepts no local token");
         }

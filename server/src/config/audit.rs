@@ -1,9 +1,12 @@
 //! Section `[audit]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// How the audit is kept.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// Whether the journal is synced to the disk before an answer leaves. Without it a power loss
@@ -28,5 +31,15 @@ impl Default for AuditConfig {
             journal_bytes: 256 << 20,
             denied_seconds: 60,
         }
+    }
+}
+
+impl AuditConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("audit.flush_ms", self.flush_ms, 1, 3_600_000)?;
+        within("audit.batch_rows", self.batch_rows, 1, 1 << 30)?;
+        within("audit.journal_bytes", self.journal_bytes, 1 << 16, 1 << 50)?;
+        within("audit.denied_seconds", self.denied_seconds, 0, 86_400)
     }
 }

@@ -1,9 +1,12 @@
 //! Section `[auth]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, filled, within};
 
 /// Whose tokens are accepted.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
     /// The only accepted `iss`.
@@ -33,5 +36,20 @@ impl Default for AuthConfig {
             jwks_pause_seconds: 10,
             jwks_stale_seconds: 3600,
         }
+    }
+}
+
+impl AuthConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        filled("auth.issuer", &self.issuer)?;
+        filled("auth.audience", &self.audience)?;
+        if let Some(jwks) = &self.jwks {
+            filled("auth.jwks", jwks)?;
+        }
+        within("auth.leeway_seconds", self.leeway_seconds, 0, 3600)?;
+        within("auth.jwks_refresh_seconds", self.jwks_refresh_seconds, 1, 86_400)?;
+        within("auth.jwks_pause_seconds", self.jwks_pause_seconds, 0, 86_400)?;
+        within("auth.jwks_stale_seconds", self.jwks_stale_seconds, 0, 30 * 86_400)
     }
 }

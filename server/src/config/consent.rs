@@ -1,9 +1,12 @@
 //! Section `[consent]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// How soon a withdrawn consent is obeyed, and what follows.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsentConfig {
     /// Milliseconds after which the deny list is looked at anew, at most 500: an acknowledgement
@@ -33,5 +36,17 @@ impl Default for ConsentConfig {
             keep_hours: 400 * 24,
             grace_seconds: None,
         }
+    }
+}
+
+impl ConsentConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("consent.staleness_ms", self.staleness_ms, 10, 500)?;
+        within("consent.deadline_hours", self.deadline_hours, 1, 31 * 24)?;
+        within("consent.queued", self.queued, 0, 1 << 30)?;
+        within("consent.lease_seconds", self.lease_seconds, 1, 3600)?;
+        within("consent.keep_hours", self.keep_hours, 1, 1 << 20)?;
+        within("consent.grace_seconds", self.grace_seconds.unwrap_or_default(), 0, 7 * 86_400)
     }
 }

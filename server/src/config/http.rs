@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::error::{ConfigError, value};
+use super::error::{ConfigError, within};
 
 /// Headers of a request that the parser has room for.
 const HEADERS: usize = 100;
 
 /// How HTTP is served.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Connections that are open at one time; more wait in the system's queue.
@@ -43,12 +44,14 @@ pub struct HttpConfig {
 }
 
 /// Section `[http.tls]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
     /// PEM file with the server's certificate and those between it and a known authority.
+    #[schema(value_type = String)]
     pub certificate: PathBuf,
     /// PEM file with the certificate's private key.
+    #[schema(value_type = String)]
     pub key: PathBuf,
     /// Seconds in which the handshake must be done.
     #[serde(default = "handshake")]
@@ -86,6 +89,13 @@ impl Default for HttpConfig {
     }
 }
 
+impl TlsConfig {
+    /// With these files, and what is usual.
+    pub fn of(certificate: PathBuf, key: PathBuf) -> Self {
+        Self { certificate, key, handshake_seconds: handshake(), reload_seconds: reload() }
+    }
+}
+
 impl HttpConfig {
     /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -111,25 +121,13 @@ impl HttpConfig {
         within("http.body_bytes", self.body_bytes, 1, 1 << 40)?;
         for origin in &self.cors_origins {
             if origin != "*" && !is_origin(origin) {
-                return Err(value(
+                return Err(ConfigError::value(
                     "http.cors_origins",
                     format!("{origin:?} is not an origin: expected https://host[:port], or *"),
                 ));
             }
         }
         Ok(())
-    }
-}
-
-fn within<N: PartialOrd + std::fmt::Display>(
-    key: &'static str,
-    given: N,
-    least: N,
-    most: N,
-) -> Result<(), ConfigError> {
-    match given >= least && given <= most {
-        true => Ok(()),
-        false => Err(value(key, format!("{given} is not within {least} to {most}"))),
     }
 }
 

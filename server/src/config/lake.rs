@@ -1,9 +1,12 @@
 //! Section `[lake]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// How tables are read.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LakeConfig {
     /// Milliseconds for which a table is taken to be as it was last seen. What this server commits
@@ -14,5 +17,12 @@ pub struct LakeConfig {
 impl Default for LakeConfig {
     fn default() -> Self {
         Self { staleness_ms: 1000 }
+    }
+}
+
+impl LakeConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("lake.staleness_ms", self.staleness_ms, 0, 3_600_000)
     }
 }

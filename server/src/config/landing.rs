@@ -1,9 +1,12 @@
 //! Section `[landing]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// What landing takes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LandingConfig {
     /// Bytes of one record; a longer one is rejected.
@@ -41,5 +44,19 @@ impl Default for LandingConfig {
             import_lease_seconds: 15,
             loads_at_once: 8,
         }
+    }
+}
+
+impl LandingConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("landing.record_bytes", self.record_bytes, 1, 1 << 30)?;
+        within("landing.ahead_hours", self.ahead_hours, 0, 1 << 20)?;
+        within("landing.body_bytes", self.body_bytes, 1, 1 << 50)?;
+        within("landing.marker_seconds", self.marker_seconds, 0, 1 << 32)?;
+        within("landing.key_seconds", self.key_seconds, 1, 1 << 32)?;
+        within("landing.imports_queued", self.imports_queued, 0, 1 << 30)?;
+        within("landing.import_lease_seconds", self.import_lease_seconds, 1, 3600)?;
+        within("landing.loads_at_once", self.loads_at_once, 1, 1 << 20)
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// What statements may take.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Statements that run at once, of all roles together.
@@ -25,7 +28,7 @@ impl Default for LimitsConfig {
 }
 
 /// What one statement of a role may take.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoleLimitsConfig {
     /// Bytes of a statement's text.
@@ -61,5 +64,27 @@ impl Default for RoleLimitsConfig {
             memory_bytes: 256 << 20,
             statements_at_once: 8,
         }
+    }
+}
+
+impl LimitsConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("limits.statements_at_once", self.statements_at_once, 1, 1 << 20)?;
+        within("limits.queued", self.queued, 0, 1 << 20)?;
+        within("limits.queue_seconds", self.queue_seconds, 0, 86_400)?;
+        for (role, own) in &self.roles {
+            let key = |word: &str| format!("limits.roles.{role}.{word}");
+            within(key("statement_bytes"), own.statement_bytes, 1, 1 << 30)?;
+            within(key("nesting"), own.nesting, 1, 10_000)?;
+            within(key("chain"), own.chain, 1, 1 << 20)?;
+            within(key("seconds"), own.seconds, 1, 7 * 86_400)?;
+            within(key("async_seconds"), own.async_seconds, 1, 7 * 86_400)?;
+            within(key("rows"), own.rows, 1, u64::MAX >> 1)?;
+            within(key("bytes"), own.bytes, 1, u64::MAX >> 1)?;
+            within(key("memory_bytes"), own.memory_bytes, 1, usize::MAX >> 1)?;
+            within(key("statements_at_once"), own.statements_at_once, 1, 1 << 20)?;
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! Section `[maintenance]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::error::{ConfigError, value};
+use super::error::{ConfigError, within};
 
 /// How tables are kept quick and small.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaintenanceConfig {
     /// Seconds after which each server looks at all tables; 0 for never, then it is done on demand
@@ -53,20 +54,19 @@ impl Default for MaintenanceConfig {
 }
 
 impl MaintenanceConfig {
-    /// # Errors
-    /// Names the key that is not as it must be.
+    /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         // Without a retention files would go that a load has just written, or a statement reads.
-        for (key, given, least) in [
-            ("maintenance.min_files", self.min_files as u64, 2),
-            ("maintenance.log_retention_hours", self.log_retention_hours, 1),
-            ("maintenance.file_retention_hours", self.file_retention_hours, 1),
-        ] {
-            if given < least {
-                return Err(value(key, format!("{given} is not {least} or more")));
-            }
-        }
-        Ok(())
+        within("maintenance.log_retention_hours", self.log_retention_hours, 1, 1 << 20)?;
+        within("maintenance.file_retention_hours", self.file_retention_hours, 1, 1 << 20)?;
+        within("maintenance.every_seconds", self.every_seconds, 0, 1 << 32)?;
+        within("maintenance.lease_seconds", self.lease_seconds, 1, 3600)?;
+        within("maintenance.checkpoint_commits", self.checkpoint_commits, 1, 1 << 30)?;
+        within("maintenance.small_file_bytes", self.small_file_bytes, 0, 1 << 40)?;
+        within("maintenance.min_files", self.min_files, 2, 1 << 20)?;
+        within("maintenance.rewrite_bytes", self.rewrite_bytes, 1, 1 << 50)?;
+        within("maintenance.files_every_hours", self.files_every_hours, 0, 1 << 20)?;
+        within("maintenance.keep_hours", self.keep_hours, 0, 1 << 20)
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(check(""), Ok(()));
         assert_eq!(check("every_seconds = 0"), Ok(()));
         for (text, key) in [
-            ("min_files = 1", "maintenance.min_files: 1 is not 2 or more"),
+            ("min_files = 1", "maintenance.min_files: 1 is not within 2 to"),
             ("log_retention_hours = 0", "maintenance.log_retention_hours: 0"),
             ("file_retention_hours = 0", "maintenance.file_retention_hours: 0"),
         ] {

@@ -4,18 +4,24 @@
 mod audit;
 mod auth;
 mod consent;
+mod document;
+mod environment;
 mod error;
-mod file;
 mod http;
+mod keys;
 mod lake;
 mod landing;
+mod layers;
 mod limits;
 mod log;
 mod maintenance;
 mod memory;
 mod metrics;
+mod origin;
 mod pipeline;
 mod promotion;
+mod secret;
+mod settings;
 mod sharing;
 mod snapshot;
 mod statements;
@@ -23,11 +29,15 @@ mod statements;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use error::filled;
 
 pub use audit::AuditConfig;
 pub use auth::AuthConfig;
 pub use consent::ConsentConfig;
+pub use document::{documented, markdown};
 pub use error::ConfigError;
 pub use http::{HttpConfig, TlsConfig};
 pub use lake::LakeConfig;
@@ -37,21 +47,25 @@ pub use log::{LogConfig, LogFormat};
 pub use maintenance::MaintenanceConfig;
 pub use memory::MemoryConfig;
 pub use metrics::MetricsConfig;
+pub use origin::Origin;
 pub use pipeline::PipelineConfig;
 pub use promotion::PromotionConfig;
+pub use settings::Settings;
 pub use sharing::SharingConfig;
 pub use snapshot::SnapshotConfig;
 pub use statements::StatementsConfig;
 
 /// Everything a server needs to know.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The lake: a folder, `file:///…` or `s3://bucket/prefix`.
     pub storage: String,
     /// Keys and scratch space of this server; never in the lake.
+    #[schema(value_type = String)]
     pub state_dir: PathBuf,
     /// Address to serve on.
+    #[schema(value_type = String)]
     pub listen: SocketAddr,
     /// Which pipeline, with which options.
     pub pipeline: PipelineConfig,
@@ -113,11 +127,13 @@ impl Default for Config {
     }
 }
 
-/// What flags and environment say; `None` where they say nothing.
+/// What file, flags and environment say; `None` where they say nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The configuration file.
     pub file: Option<PathBuf>,
+    /// Variables of the environment, those of others among them.
+    pub environment: Vec<(String, String)>,
     /// See [`Config::storage`].
     pub storage: Option<String>,
     /// See [`Config::state_dir`].
@@ -135,27 +151,31 @@ pub struct Overrides {
 }
 
 impl Config {
-    /// The configuration file, if one is named, with the overrides on top.
+    /// The configuration file, if one is named, with environment and flags on top.
     ///
     /// # Errors
     /// Names the file or key and what is wrong in it.
     pub fn load(overrides: Overrides) -> Result<Self, ConfigError> {
-        let mut config = match &overrides.file {
-            Some(file) => file::read(file)?,
-            None => Self::default(),
-        };
-        config.storage = overrides.storage.unwrap_or(config.storage);
-        config.state_dir = overrides.state_dir.unwrap_or(config.state_dir);
-        config.listen = overrides.listen.unwrap_or(config.listen);
-        config.pipeline.dir = overrides.pipeline.or(config.pipeline.dir);
-        config.pipeline.options.extend(overrides.options);
-        config.log.format = overrides.log_format.unwrap_or(config.log.format);
-        config.log.filter = overrides.log_filter.or(config.log.filter);
-        config.http.check()?;
-        config.maintenance.check()?;
-        config.snapshot.check()?;
-        config.sharing.check()?;
-        Ok(config)
+        Ok(Settings::load(overrides)?.config)
+    }
+
+    /// Whether the values make sense, as far as this floor knows.
+    fn check(&self) -> Result<(), ConfigError> {
+        filled("storage", &self.storage)?;
+        filled("state_dir", &self.state_dir.to_string_lossy())?;
+        self.landing.check()?;
+        self.promotion.check()?;
+        self.consent.check()?;
+        self.sharing.check()?;
+        self.snapshot.check()?;
+        self.maintenance.check()?;
+        self.memory.check()?;
+        self.lake.check()?;
+        self.limits.check()?;
+        self.statements.check()?;
+        self.auth.check()?;
+        self.http.check()?;
+        self.audit.check()
     }
 
     /// The file of the key that signs tokens for development.
@@ -188,5 +208,66 @@ mod tests {
         let overrides = Overrides { storage: Some("s3://b".into()), ..Overrides::default() };
         let config = Config::load(overrides).unwrap();
         assert_eq!(config, Config { storage: "s3://b".into(), ..Config::default() });
+    }
+
+    #[test]
+    fn what_a_file_says_wrong_is_told_with_key_and_line() {
+        let folder = std::env::temp_dir().join(format!("stedi-config-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("stedi.toml");
+        let load = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Overrides { file: Some(file.clone()), ..Overrides::default() })
+        };
+        let text = "storage = 'a'\nlisten = '127.0.0.1:1'\n[landing]\nrecord_bytes = 7\n";
+        let config = load(text).unwrap();
+        assert_eq!((config.listen.port(), config.landing.record_bytes), (1, 7));
+        for (text, expected) in [
+            ("storage = 'a'\nlissten = 'x'\n", "lissten: unknown field `lissten`, expected"),
+            ("\n[http]\n\nheaders = 'x'\n", "http.headers: invalid type: string \"x\", expected"),
+            ("[http]\nheaders = 101\n", "http.headers: 101 is not within 1 to 100 ("),
+            ("[http]\nheaders = -1\n", "http.headers: invalid value: integer `-1`, expected"),
+            ("\n[http.tls]\nkey = 'k'\n", "http.tls: missing field `certificate` ("),
+            ("[log]\nformat = 'xml'\n", "log.format: unknown variant `xml`, expected"),
+            ("listen = 'here'\n", "listen: invalid socket address syntax ("),
+            ("[limits.roles.analyst]\nnestling = 1\n", "limits.roles.analyst.nestling: unknown"),
+            ("[limits.roles.analyst]\nnesting = 0\n", "limits.roles.analyst.nesting: 0 is not"),
+            ("[landing]\nimport_from = 'x'\n", "landing.import_from: invalid type: string"),
+            ("storage = \n", "line 1: "),
+            ("[http]\n[http]\n", "line 2: duplicate key"),
+        ] {
+            let error = load(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            // The wrong word stands in the last line.
+            let place = format!("stedi.toml, line {}", text.lines().count());
+            let lines = if text.contains("tls") { "stedi.toml, line 2" } else { place.as_str() };
+            assert!(error.contains(lines), "{text}: {error}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn flags_win_over_environment_and_environment_over_the_file() {
+        let folder = std::env::temp_dir().join(format!("stedi-config-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("stedi.toml");
+        std::fs::write(&file, "storage = 'a'\nstate_dir = 'a'\n[auth]\nissuer = 'a'\n").unwrap();
+        let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+        let environment = [("STEDI_STORAGE", "b"), ("STEDI_STATE_DIR", "b")].map(owned).to_vec();
+        let overrides = Overrides {
+            file: Some(file.clone()),
+            environment,
+            storage: Some("c".into()),
+            ..Overrides::default()
+        };
+        let settings = Settings::load(overrides).unwrap();
+        let config = &settings.config;
+        let values = [&config.storage, config.state_dir.to_str().unwrap(), &config.auth.issuer];
+        assert_eq!(values, ["c", "b", "a"]);
+        assert_eq!(settings.origin("storage"), &Origin::Flag("--storage"));
+        assert_eq!(settings.origin("state_dir"), &Origin::Variable("STEDI_STATE_DIR".into()));
+        assert_eq!(settings.origin("auth.issuer"), &Origin::File { file, line: 4 });
+        assert_eq!(settings.origin("auth.audience"), &Origin::Default);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,9 +1,12 @@
 //! Section `[promotion]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// When promotions run, and how they are kept.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PromotionConfig {
     /// When all tables are brought up to date: five fields as in a crontab, in UTC. It stands in the
@@ -29,5 +32,14 @@ impl Default for PromotionConfig {
             lease_seconds: 15,
             keep_seconds: 7 * 24 * 3600,
         }
+    }
+}
+
+impl PromotionConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("promotion.queued", self.queued, 0, 1 << 30)?;
+        within("promotion.lease_seconds", self.lease_seconds, 1, 3600)?;
+        within("promotion.keep_seconds", self.keep_seconds, 0, 1 << 32)
     }
 }

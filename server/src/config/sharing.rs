@@ -1,12 +1,13 @@
 //! Section `[sharing]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::error::ConfigError;
-use super::snapshot::redirect;
+use super::error::{ConfigError, within};
+use super::snapshot::LONGEST_REDIRECT;
 
 /// How tables are shared by the Delta Sharing protocol.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SharingConfig {
     /// Seconds for which the URL of a file holds.
@@ -26,7 +27,20 @@ impl Default for SharingConfig {
 }
 
 impl SharingConfig {
+    /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        redirect("sharing.redirect_seconds", self.redirect_seconds)
+        // A signed URL of S3 holds no longer than a week.
+        within("sharing.url_seconds", self.url_seconds, 1, 7 * 86_400)?;
+        within("sharing.redirect_seconds", self.redirect_seconds, 0, LONGEST_REDIRECT)?;
+        match &self.url {
+            Some(text) if !is_web(text) => {
+                Err(ConfigError::value("sharing.url", "is not a URL like https://host"))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+fn is_web(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -1,15 +1,16 @@
 //! Section `[snapshot]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::error::{ConfigError, value};
+use super::error::{ConfigError, within};
 
 /// The longest time for which a URL of the store may hold, in seconds: so long nobody's rows may be
 /// acknowledged as gone.
-const LONGEST: u64 = 3600;
+pub(super) const LONGEST_REDIRECT: u64 = 3600;
 
 /// How snapshots are made and given.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SnapshotConfig {
     /// Whether one is made after each promotion that succeeded; else the pipeline says it.
@@ -20,15 +21,8 @@ pub struct SnapshotConfig {
 }
 
 impl SnapshotConfig {
+    /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        redirect("snapshot.redirect_seconds", self.redirect_seconds)
-    }
-}
-
-/// Checks for how long URLs of the store may hold.
-pub(super) fn redirect(key: &'static str, seconds: u64) -> Result<(), ConfigError> {
-    match seconds > LONGEST {
-        true => Err(value(key, format!("{seconds} is more than {LONGEST}"))),
-        false => Ok(()),
+        within("snapshot.redirect_seconds", self.redirect_seconds, 0, LONGEST_REDIRECT)
     }
 }

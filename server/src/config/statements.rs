@@ -1,9 +1,12 @@
 //! Section `[statements]`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{ConfigError, within};
 
 /// How statements that run by themselves are kept and run.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatementsConfig {
     /// Seconds for which a statement and its result are kept in the lake.
@@ -19,5 +22,15 @@ pub struct StatementsConfig {
 impl Default for StatementsConfig {
     fn default() -> Self {
         Self { keep_seconds: 24 * 3600, at_once: 2, queued: 100, lease_seconds: 15 }
+    }
+}
+
+impl StatementsConfig {
+    /// Whether the values make sense.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        within("statements.keep_seconds", self.keep_seconds, 1, 1 << 32)?;
+        within("statements.at_once", self.at_once, 1, 1 << 20)?;
+        within("statements.queued", self.queued, 0, 1 << 20)?;
+        within("statements.lease_seconds", self.lease_seconds, 1, 3600)
     }
 }

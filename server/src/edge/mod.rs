@@ -21,3 +21,4 @@ pub use observe::asked_by;
 pub use problem::{SHARING, answer, problem};
 pub use request_id::RequestId;
 pub use server::Server;
+pub use tls::check as check_tls;

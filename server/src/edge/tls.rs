@@ -74,6 +74,14 @@ impl Tls {
     }
 }
 
+/// Looks whether certificate and key can be used.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn check(config: &TlsConfig) -> Result<(), EdgeError> {
+    acceptor(config).map(drop)
+}
+
 fn changed(config: &TlsConfig) -> Changed {
     [&config.certificate, &config.key]
         .map(|file| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok())

@@ -22,8 +22,7 @@ impl Allowed {
         let places = places.iter().map(|place| {
             location(place).ok_or_else(|| LakeError::Location {
                 given: place.clone(),
-                reason: "landing.import_from takes folders that are there and s3://bucket/prefix"
-                    .to_owned(),
+                reason: "expected a folder that is there, or s3://bucket/prefix".to_owned(),
             })?
         });
         Ok(Self(places.collect::<Result<_, _>>()?))
