@@ -15,6 +15,13 @@ fn main() {
     let openssl =
         env::split_paths(&path).map(|folder| folder.join("openssl")).find(|it| it.exists());
     has("openssl", &openssl.unwrap_or_else(|| PathBuf::from("/usr/bin/openssl")));
+    let promtool =
+        env::split_paths(&path).map(|folder| folder.join("promtool")).find(|it| it.exists());
+    println!("cargo::rustc-check-cfg=cfg(promtool)");
+    println!("cargo::rerun-if-env-changed=PATH");
+    if let Some(promtool) = promtool {
+        has("promtool", &promtool);
+    }
     println!("cargo::rustc-env=STEDI_TEST_DATA={}", data.display());
     println!("cargo::rustc-env=STEDI_TEST_VENV={}", venv.display());
 }

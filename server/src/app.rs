@@ -125,7 +125,7 @@ impl App {
         let pipeline = Arc::new(pipeline(config).await?);
         let rules = promotion_rules(config, &pipeline)?;
         let importing = import_rules(config)?;
-        let lake = lake(config, &config.storage).await?.with_metrics(metrics.clone());
+        let lake = lake(config, &config.storage, metrics.clone()).await?;
         if let Some(copy) = CopyState::of(&lake).await? {
             copy.become_a_lake(&lake).await?;
         }
@@ -253,8 +253,8 @@ async fn pipeline(config: &Config) -> Result<Pipeline, PipelineError> {
     Pipeline::load(&files, &config.pipeline.options).await
 }
 
-async fn lake(config: &Config, at: &str) -> Result<Lake, AppError> {
-    Ok(Lake::open(Location::parse(at)?, &session_limits(config)).await?)
+async fn lake(config: &Config, at: &str, metrics: Metrics) -> Result<Lake, AppError> {
+    Ok(Lake::open_with(Location::parse(at)?, &session_limits(config), metrics).await?)
 }
 
 /// A backup of the configured lake to another place, which no server needs to stop for.
@@ -263,7 +263,8 @@ async fn lake(config: &Config, at: &str) -> Result<Lake, AppError> {
 /// Also if there is something else in that place.
 pub async fn backup(config: &Config, to: &str) -> Result<Backup, AppError> {
     let pipeline = pipeline(config).await?;
-    let (from, to) = (lake(config, &config.storage).await?, lake(config, to).await?);
+    let from = lake(config, &config.storage, Metrics::new()).await?;
+    let to = lake(config, to, Metrics::new()).await?;
     let (audit, runs) = (declared(), runs());
     Ok(Backup::new(from, &pipeline, &[&audit.name, &runs.name], to).await?)
 }

@@ -14,6 +14,7 @@ mod clients;
 mod config;
 mod consent;
 mod crash;
+mod dashboards;
 mod datasets;
 mod demo;
 mod denied;

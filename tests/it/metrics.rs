@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stedi_server::auth::Role;
-use stedi_server::metrics::{Metrics, Outcome, Request, Usage};
+use stedi_server::metrics::{Metrics, Outcome, Request, StoreOutcome, Usage};
+use stedi_server::promotion::Lag;
 
 use crate::support::{Service, TestLake, TestServer};
 
@@ -67,6 +68,55 @@ async fn loads_and_commits_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_far_tables_are_behind_is_measured() {
+    let lake = TestLake::new().await;
+    let mut lag = Lag::default();
+    let mut measured = async |table: &str| {
+        lake.app.promotions.measure_lag(&mut lag).await;
+        let text = lake.app.metrics_text();
+        let of =
+            |what: &str| value(&text, &format!(r#"stedi_promotion_lag_{what}{{table="{table}"}}"#));
+        (of("seconds").unwrap(), of("versions").unwrap())
+    };
+    let (table, other) = ("accelerometer_trusted", "customer_trusted");
+    assert_eq!(measured(table).await, (0.0, 0.0), "nothing was ever loaded");
+    lake.load("accelerometer_landing", READING.to_owned()).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let (seconds, versions) = measured(table).await;
+    assert!((1.0..600.0).contains(&seconds) && versions == 1.0, "{seconds} s, {versions}");
+    assert_eq!(measured(other).await, (0.0, 0.0), "it reads other tables");
+    lake.load("accelerometer_landing", READING.replace("444103", "444104")).await;
+    let (older, versions) = measured(table).await;
+    assert!(older >= seconds && versions == 2.0, "{older} s, {versions}: the oldest change counts");
+    lake.promote().await;
+    assert_eq!(measured(table).await, (0.0, 0.0));
+    // Commits without a change of rows are nothing to be behind of.
+    lake.app.promotions.measure_lag(&mut Lag::default()).await;
+    assert_eq!(measured(table).await, (0.0, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_the_store_are_counted() {
+    let lake = TestLake::new().await;
+    let calls = |operation: &str, outcome: &str| {
+        let labels = format!(r#"operation="{operation}",outcome="{outcome}""#);
+        let series = format!("stedi_store_request_seconds_count{{{labels}}}");
+        value(&lake.app.metrics_text(), &series).unwrap_or_default()
+    };
+    let (puts, lists) = (calls("put", "ok"), calls("list", "ok"));
+    assert!(puts > 0.0 && lists > 0.0, "{puts}, {lists}");
+    lake.load("accelerometer_landing", READING.to_owned()).await;
+    assert!(calls("put", "ok") > puts);
+    assert!(calls("get", "ok") > 0.0);
+    let (missing, conflicts) = (calls("get", "not_found"), calls("put", "conflict"));
+    lake.app.lake.read_object("system/nothing").await.unwrap();
+    assert_eq!(calls("get", "not_found"), missing + 1.0);
+    lake.app.lake.create_object("system/lake.json", Vec::new()).await.unwrap();
+    assert_eq!(calls("put", "conflict"), conflicts + 1.0);
+    assert_eq!(calls("put", "error"), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_their_own_needs_no_token_and_has_nothing_else() {
     let service = Service::start("[metrics]\nlisten = '127.0.0.1:0'\n");
     let metrics = service.metrics.clone().unwrap();
@@ -119,7 +169,9 @@ fn all() -> Metrics {
     metrics.maintained(&maintained, elapsed);
     metrics.deny_read(true);
     metrics.deny_entries(1);
-    metrics.revocations(1, 1);
+    metrics.revocations(1, 1, Some(1000));
+    metrics.store_called("get", StoreOutcome::Ok, elapsed);
+    metrics.promotion_lag("t", 1.0, 1);
     metrics.table_cache_hit();
     metrics.table_cache_miss();
     metrics.usage(Usage { memory: 1, memory_limit: 1, spill: 1, spill_limit: 1 });

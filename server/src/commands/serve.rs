@@ -106,7 +106,8 @@ impl Listening {
         };
         let promoting = async {
             let (schedule, loads) = (promotions.keep_schedule(), promotions.keep_following_loads());
-            tokio::join!(promotions.work().keep_working(), schedule, loads)
+            let lag = promotions.keep_measuring_lag();
+            tokio::join!(promotions.work().keep_working(), schedule, loads, lag)
         };
         let maintaining =
             async { tokio::join!(maintenance.work().keep_working(), maintenance.keep_schedule()) };

@@ -300,8 +300,8 @@ impl Revocations {
                     tracing::warn!(%error, "it was not looked which URLs have ended");
                 }
                 match self.count().await {
-                    Ok((open, overdue)) => {
-                        self.work.kind().lake.metrics().revocations(open, overdue)
+                    Ok((open, overdue, deadline)) => {
+                        self.work.kind().lake.metrics().revocations(open, overdue, deadline)
                     }
                     Err(error) => tracing::warn!(%error, "open revocations were not counted"),
                 }
@@ -328,11 +328,13 @@ impl Revocations {
         Ok(())
     }
 
-    /// Revocations and erasures that are open, and those of them whose deadline is over.
-    async fn count(&self) -> Result<(usize, usize), LedgerError> {
+    /// Revocations and erasures that are open, those of them whose deadline is over, and the first
+    /// deadline of all.
+    async fn count(&self) -> Result<(usize, usize, Option<i64>), LedgerError> {
         let now = Utc::now().timestamp_millis();
         let open = self.work.open().await?;
         let overdue = open.iter().filter(|(_, run)| run.what.deadline < now).count();
-        Ok((open.len(), overdue))
+        let first = open.iter().map(|(_, run)| run.what.deadline).min();
+        Ok((open.len(), overdue, first))
     }
 }

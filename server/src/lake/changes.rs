@@ -193,6 +193,22 @@ impl Table {
         Ok(if since.is_some_and(|since| since <= version) { same } else { version })
     }
 
+    /// The first commit behind a version that changed rows or columns, and when it was written, in
+    /// epoch milliseconds; `None` if there is none that the log still has.
+    pub async fn first_change_after(&self, version: u64) -> Result<Option<(u64, i64)>, LakeError> {
+        let version = self.caught_up(version.min(self.version())).await?;
+        for version in version + 1..=self.version() {
+            let changed = match self.commit(version).await? {
+                Some(commit) => self.is_changed_by(&commit),
+                None => false,
+            };
+            if changed && let Some(millis) = self.written_at(version).await? {
+                return Ok(Some((version, millis)));
+            }
+        }
+        Ok(None)
+    }
+
     fn is_changed_by(&self, commit: &Commit) -> bool {
         let rows = [&commit.adds, &commit.removes, &commit.cdc];
         rows.into_iter().any(|files| !files.is_empty())

@@ -7,6 +7,7 @@ mod cache;
 mod changes;
 mod commit;
 mod copy;
+mod counted;
 mod dialect;
 mod error;
 mod fence;

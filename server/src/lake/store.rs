@@ -7,6 +7,7 @@ use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
 
 use super::cache::TableCache;
+use super::counted::Counted;
 use super::error::{LakeError, StoreFault};
 use super::files;
 use super::location::Location;
@@ -37,6 +38,18 @@ impl Lake {
     /// # Errors
     /// [`LakeError::Store`] says what the store lacks.
     pub async fn open(location: Location, limits: &SessionLimits) -> Result<Self, LakeError> {
+        Self::open_with(location, limits, Metrics::new()).await
+    }
+
+    /// The same, counted in these metrics.
+    ///
+    /// # Errors
+    /// See [`Lake::open`].
+    pub async fn open_with(
+        location: Location,
+        limits: &SessionLimits,
+        metrics: Metrics,
+    ) -> Result<Self, LakeError> {
         let root_name = location.to_string();
         let unusable = |fault| LakeError::Store { root: root_name.clone(), fault };
         // The store of the bucket or file system as a whole: delta-rs adds each table's path.
@@ -53,10 +66,12 @@ impl Lake {
         let mut impatient = store_options();
         impatient.insert("max_retries".to_owned(), "1".to_owned());
         probe::prove(&client(impatient)?, &root).await.map_err(unusable)?;
+        let is_local = location.local().is_some();
+        let store: ObjectStoreRef = Arc::new(Counted::new(store, metrics.clone(), is_local));
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
         sessions.register_store(files::STORE, &store);
         let cache = Arc::new(TableCache::new(limits.staleness));
-        let lake = Self { location, store, root, sessions, cache, metrics: Metrics::new() };
+        let lake = Self { location, store, root, sessions, cache, metrics };
         let form = serde_json::json!({ "format": "stedi lake 1" });
         lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
         Ok(lake)
@@ -74,11 +89,6 @@ impl Lake {
                 fault: StoreFault::NotReadBack,
             }),
         }
-    }
-
-    /// The same lake, counted in these metrics.
-    pub fn with_metrics(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
     }
 
     /// What counts what is done with it.

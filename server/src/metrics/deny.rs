@@ -17,6 +17,7 @@ pub(super) struct DenyFamilies {
     reads: Counters<Labels>,
     open: Gauge,
     overdue: Gauge,
+    deadline: Gauge,
 }
 
 impl DenyFamilies {
@@ -26,6 +27,7 @@ impl DenyFamilies {
             reads: Counters::default(),
             open: Gauge::default(),
             overdue: Gauge::default(),
+            deadline: Gauge::default(),
         };
         book.gauge("deny_entries", "Requests whose rows are denied", &families.entries);
         book.counter("deny_reads", "Looks at the deny list", &families.reads);
@@ -35,16 +37,23 @@ impl DenyFamilies {
             "Revocations that are not done, though their deadline is over",
             &families.overdue,
         );
+        book.seconds(
+            "revocations_next_deadline_timestamp",
+            "When the first deadline of an open revocation is, as Unix time; 0 for none",
+            &families.deadline,
+        );
         families
     }
 }
 
 impl Metrics {
-    /// So many revocations are open, and so many of them overdue.
-    pub fn revocations(&self, open: usize, overdue: usize) {
+    /// So many revocations are open, and so many of them overdue; the first deadline of all is that,
+    /// in epoch milliseconds.
+    pub fn revocations(&self, open: usize, overdue: usize, deadline: Option<i64>) {
         let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
         self.families.deny.open.set(number(open));
         self.families.deny.overdue.set(number(overdue));
+        self.families.deny.deadline.set(deadline.map_or(0, |millis| millis / 1000));
     }
 
     /// Revocations that were overdue when it was last counted.

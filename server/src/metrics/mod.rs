@@ -3,9 +3,11 @@
 mod deny;
 mod edge;
 mod family;
+mod lag;
 mod lake;
 mod maintenance;
 mod statement;
+mod store;
 
 use std::sync::Arc;
 
@@ -14,13 +16,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use deny::DenyFamilies;
 use edge::EdgeFamilies;
 use family::Book;
+use lag::LagFamilies;
 use lake::LakeFamilies;
 use maintenance::MaintenanceFamilies;
 use statement::StatementFamilies;
+use store::StoreFamilies;
 
 pub use edge::Request;
 pub use lake::Usage;
 pub use statement::Outcome;
+pub use store::StoreOutcome;
 
 /// The media type of [`Metrics::text`] (OpenMetrics 1.0).
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,6 +44,8 @@ struct Families {
     lake: LakeFamilies,
     maintenance: MaintenanceFamilies,
     deny: DenyFamilies,
+    store: StoreFamilies,
+    lag: LagFamilies,
 }
 
 impl Default for Metrics {
@@ -56,7 +63,9 @@ impl Metrics {
         let lake = LakeFamilies::register(&mut book);
         let maintenance = MaintenanceFamilies::register(&mut book);
         let deny = DenyFamilies::register(&mut book);
-        let families = Families { book, edge, statement, lake, maintenance, deny };
+        let store = StoreFamilies::register(&mut book);
+        let lag = LagFamilies::register(&mut book);
+        let families = Families { book, edge, statement, lake, maintenance, deny, store, lag };
         Self { families: Arc::new(families) }
     }
 

@@ -13,6 +13,7 @@ mod difference;
 mod done;
 mod ended;
 mod error;
+mod lag;
 mod lineage;
 mod plan;
 mod rebuild;
@@ -31,6 +32,7 @@ mod work;
 
 pub use ended::{Ended, Left, Looked};
 pub use error::PromotionError;
+pub use lag::Lag;
 pub use plan::{Mode, Why};
 pub use run::{Promotion, TableRun};
 pub use runs::Runs;
