@@ -20,3 +20,4 @@ pub mod query;
 pub mod sample;
 pub mod sharing;
 pub mod snapshot;
+pub mod traces;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// `Beside` names stand on one floor and may not use each other.
 const FLOORS: [&[&str]; 14] = [
     &["config", "key_file.rs", "sample"],
-    &["auth"],
+    &["auth", "traces"],
     &["metrics"],
     &["edge", "lake"],
     &["pipeline"],

@@ -63,6 +63,7 @@ mod support;
 mod suppressed;
 mod terminated;
 mod time_travel;
+mod traces;
 mod visibility;
 mod work;
 mod writers;

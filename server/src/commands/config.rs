@@ -8,6 +8,7 @@ use super::{Common, Outcome, SERVE_LOG, environment, located, log};
 use crate::app::check;
 use crate::config::{Config, documented, markdown};
 use crate::edge::check_tls;
+use crate::traces::traces;
 
 /// Flags of `config`.
 #[derive(Debug, Args)]
@@ -59,5 +60,6 @@ async fn checked(config: &Config) -> Outcome {
     if let Some(tls) = &config.http.tls {
         check_tls(tls)?;
     }
+    traces(&config.traces)?;
     Ok(check(config).await?)
 }

@@ -18,9 +18,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stedi_openapi::VERSION;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::AppError;
 use crate::config::{ConfigError, LogFormat, Overrides, Settings};
+use crate::traces::{Exporter, traces};
 
 /// What a server logs where nobody says what.
 const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn";
@@ -28,6 +30,8 @@ const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn";
 const QUIET_LOG: &str = "warn";
 /// For work on threads of its own that nobody waits for any more.
 const ABANDONED: Duration = Duration::from_millis(500);
+/// For the last traces.
+const LAST_TRACES: Duration = Duration::from_secs(1);
 
 /// The STEDI lakehouse.
 #[derive(Debug, Parser)]
@@ -89,11 +93,13 @@ struct Common {
 }
 
 impl Common {
-    /// The configuration; logs as it says from here on.
-    fn begin(&self, usual_log: &str) -> Result<Settings, Failure> {
+    /// The configuration; logs as it says from here on, and collects traces for who sends them.
+    fn begin(&self, usual_log: &str) -> Result<(Settings, Option<Exporter>), Failure> {
         let settings = self.settings()?;
-        log::begin(&settings.config.log, usual_log).map_err(|error| located(error, &settings))?;
-        Ok(settings)
+        let (layer, exporter) = traces(&settings.config.traces)?.unzip();
+        log::begin(&settings.config.log, layer, usual_log)
+            .map_err(|error| located(error, &settings))?;
+        Ok((settings, exporter))
     }
 
     /// The configuration, and who gave what.
@@ -148,20 +154,20 @@ impl Command {
     fn run(self) -> Outcome {
         match self {
             Command::Backup(backup) => {
-                let settings = backup.common.begin(QUIET_LOG)?;
-                let outcome = in_runtime(backup.run(settings.config.clone()));
+                let (settings, traces) = backup.common.begin(QUIET_LOG)?;
+                let outcome = in_runtime(backup.run(settings.config.clone()), traces);
                 outcome.map_err(|error| located(error, &settings))
             }
-            Command::Config(command) => in_runtime(command.run()),
+            Command::Config(command) => in_runtime(command.run(), None),
             Command::Demo(demo) => {
-                let settings = demo.common.begin(QUIET_LOG)?;
-                let outcome = in_runtime(demo.run(settings.config.clone()));
+                let (settings, traces) = demo.common.begin(QUIET_LOG)?;
+                let outcome = in_runtime(demo.run(settings.config.clone()), traces);
                 outcome.map_err(|error| located(error, &settings))
             }
             Command::Openapi => openapi::run(),
             Command::Serve(serve) => {
-                let settings = serve.common.begin(SERVE_LOG)?;
-                let outcome = in_runtime(serve::run(settings.config.clone()));
+                let (settings, traces) = serve.common.begin(SERVE_LOG)?;
+                let outcome = in_runtime(serve::run(settings.config.clone()), traces);
                 outcome.map_err(|error| located(error, &settings))
             }
             Command::SuppressionKey(key) => key.run(),
@@ -170,9 +176,17 @@ impl Command {
     }
 }
 
-fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+/// Runs a command to its end, and sends its traces meanwhile.
+fn in_runtime(work: impl Future<Output = Outcome>, traces: Option<Exporter>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stop = CancellationToken::new();
+    let sending = traces.map(|traces| runtime.spawn(traces.run(stop.clone())));
     let outcome = runtime.block_on(work);
+    if let Some(sending) = sending {
+        stop.cancel();
+        // What cannot be sent by then is lost; the end of the process is not held up for it.
+        let _ = runtime.block_on(async { tokio::time::timeout(LAST_TRACES, sending).await });
+    }
     // A thread that is in the middle of a block of data must not hold up the end of the process;
     // what it has not committed does not count.
     runtime.shutdown_timeout(ABANDONED);

@@ -39,7 +39,7 @@ impl SuppressionKey {
             state_dir,
             ..Overrides::default()
         })?;
-        log::begin(&config.log, QUIET_LOG)?;
+        log::begin(&config.log, None, QUIET_LOG)?;
         let file = config.suppression_keys();
         let id = Suppression::add_key(&file)?;
         println!("added key {id} to {}", file.display());

@@ -38,7 +38,7 @@ impl Token {
             state_dir: self.state_dir,
             ..Overrides::default()
         })?;
-        log::begin(&config.log, QUIET_LOG)?;
+        log::begin(&config.log, None, QUIET_LOG)?;
         if config.auth.jwks.is_some() {
             eprintln!("note: this configuration names a JWKS; its server accepts no local token");
         }

@@ -25,6 +25,7 @@ mod settings;
 mod sharing;
 mod snapshot;
 mod statements;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ pub use settings::Settings;
 pub use sharing::SharingConfig;
 pub use snapshot::SnapshotConfig;
 pub use statements::StatementsConfig;
+pub use traces::TracesConfig;
 
 /// Everything a server needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -97,6 +99,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Where metrics are served.
     pub metrics: MetricsConfig,
+    /// Where traces go (OpenTelemetry, OTLP over HTTP as JSON). They hold ids, routes, names of tables
+    /// and counts; no principal, no statement, no values.
+    pub traces: TracesConfig,
     /// How the audit is kept.
     pub audit: AuditConfig,
 }
@@ -122,6 +127,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             log: LogConfig::default(),
             metrics: MetricsConfig::default(),
+            traces: TracesConfig::default(),
             audit: AuditConfig::default(),
         }
     }
@@ -175,6 +181,7 @@ impl Config {
         self.statements.check()?;
         self.auth.check()?;
         self.http.check()?;
+        self.traces.check()?;
         self.audit.check()
     }
 

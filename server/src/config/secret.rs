@@ -3,7 +3,7 @@
 use url::Url;
 
 /// What keys begin with whose values are secret.
-const KEYS: [&str; 0] = [];
+const KEYS: [&str; 1] = ["traces.headers."];
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "(hidden)";
 
@@ -39,6 +39,7 @@ mod tests {
 
     #[test]
     fn urls_lose_what_is_secret() {
+        assert_eq!(shown("traces.headers.authorization", "Bearer canary"), HIDDEN);
         for (text, expected) in [
             ("https://a:canary@b.example/c?sig=canary", "https://hidden@b.example/c?hidden"),
             ("https://canary@b.example/", "https://hidden@b.example/"),

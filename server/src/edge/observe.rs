@@ -8,7 +8,7 @@ use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
@@ -52,7 +52,9 @@ pub(super) async fn observe(
         method,
         route,
         principal = Empty,
-        roles = Empty
+        roles = Empty,
+        ordered = Empty,
+        traceparent = request.headers().get("traceparent").and_then(parent)
     );
     let mut record = Record {
         busy: request.extensions_mut().remove::<Busy>(),
@@ -80,6 +82,12 @@ pub(super) async fn observe(
         record.complete = without_body || inner.is_end_stream();
         Body::new(Observed { inner, whole, record })
     })
+}
+
+/// The trace that a request belongs to, if it is of the form that it must have; it is logged.
+fn parent(header: &HeaderValue) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    header.to_str().ok().filter(|text| text.len() == 55 && text.bytes().all(plain))
 }
 
 /// The methods of HTTP; a client may send any word as a method, and metrics keep every word.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use stedi_openapi::{Code, PromotedTable, PromotionCause, PromotionInfo, PromotionRun, TableState};
+use tracing::Instrument;
 
 use super::error::PromotionError;
 use super::plan::Mode;
@@ -115,7 +116,8 @@ impl Runs {
         };
         let (watch, since) = (Arc::new(Watch::new(attempt.stop.child_token())), Instant::now());
         let author = attempt.author();
-        let promoted = self.promotion.promote(&table, &author, &watch);
+        let span = tracing::info_span!("promote", table);
+        let promoted = self.promotion.promote(&table, &author, &watch).instrument(span);
         let tell = |run: &mut PromotionRun| {
             if let Some(table) = run.tables.get_mut(at) {
                 progress(table, &watch, since);

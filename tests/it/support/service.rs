@@ -90,9 +90,14 @@ impl Service {
 
     /// A token of its local key.
     pub fn token(&self, role: Role) -> String {
+        self.token_of(role, "test")
+    }
+
+    /// The same for somebody else.
+    pub fn token_of(&self, role: Role, subject: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let rules = stedi_server::app::token_rules(&Config::default());
-        let claims = rules.claims("test", role, now, Duration::from_secs(3600));
+        let claims = rules.claims(subject, role, now, Duration::from_secs(3600));
         let key = LocalKey::open(&self.key).unwrap();
         key.sign(&claims).unwrap()
     }

@@ -232,6 +232,8 @@ impl<K: Kind> LongWork<K> {
         let created = Utc::now().timestamp_millis();
         let asked = Asked { order, principal, roles, request_id, created };
         shelf.ask(id, &asked).await?;
+        // The request's own span and lines lead to the run.
+        tracing::Span::current().record("ordered", id);
         Ok(queued::<K>(id, &asked))
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::Utc;
 use stedi_openapi::{Code, Problem, WorkState};
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::attempt::Attempt;
 use super::kind::Kind;
@@ -18,6 +20,11 @@ const ATTEMPTS: u32 = 4;
 const SOON: Duration = Duration::from_millis(500);
 /// How often work whose time is over is looked for.
 const SWEEP: Duration = Duration::from_secs(3600);
+
+/// What everything that is logged of a run stands in.
+fn run_span(kind: &'static str, id: &str) -> tracing::Span {
+    tracing::info_span!("run", kind, run_id = id, request_id = Empty)
+}
 
 impl<K: Kind> LongWork<K> {
     /// Carries work out until the server stops.
@@ -64,7 +71,7 @@ impl<K: Kind> Inner<K> {
             }
             let lease = self.leases.take(&format!("{}-{id}", K::NAME)).await?;
             let Some(lease) = lease else { continue };
-            let done = self.one(&id, &lease).await;
+            let done = self.one(&id, &lease).instrument(run_span(K::NAME, &id)).await;
             lease.release().await?;
             done?;
         }
@@ -75,7 +82,7 @@ impl<K: Kind> Inner<K> {
     async fn work_off(&self, lease: &Lease) -> Result<(), K::Error> {
         while !self.stop.is_cancelled() && !lease.lost().is_cancelled() {
             let Some(id) = self.shelf.open().await?.into_iter().next() else { break };
-            self.one(&id, lease).await?;
+            self.one(&id, lease).instrument(run_span(K::NAME, &id)).await?;
         }
         Ok(())
     }
@@ -97,6 +104,8 @@ impl<K: Kind> Inner<K> {
             }
             Err(error) => return Err(error.into()),
         };
+        // Whoever asked is found by it, however much later and on whichever server this runs.
+        tracing::Span::current().record("request_id", asked.request_id.as_deref());
         let mut run = found.unwrap_or_else(|| queued::<K>(id, &asked));
         if !run.state.is_final() {
             run.attempts = attempts.count + 1;
