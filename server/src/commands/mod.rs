@@ -4,6 +4,8 @@ mod backup;
 mod config;
 mod demo;
 mod demo_report;
+mod healthcheck;
+mod keys;
 mod log;
 mod openapi;
 mod serve;
@@ -25,7 +27,7 @@ use crate::config::{ConfigError, LogFormat, Overrides, Settings};
 use crate::traces::{Exporter, traces};
 
 /// What a server logs where nobody says what.
-const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn";
+const SERVE_LOG: &str = "info,deltalake_core=warn,buoyant_kernel=warn,aws_config=warn";
 /// What the other commands log: they print what they do.
 const QUIET_LOG: &str = "warn";
 /// For work on threads of its own that nobody waits for any more.
@@ -50,6 +52,12 @@ enum Command {
     /// The main job on one machine: loads sample or given data, promotes it, shows every table
     /// and the answer to one query, then serves.
     Demo(demo::Demo),
+    /// Asks the server of this configuration whether it is ready: for containers, which need no
+    /// other program for it. Exit code 0 only if it is.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Makes the keys that all servers of a lake share, where they are missing: before several
+    /// servers start on a new lake.
+    Keys(keys::Keys),
     /// Prints the description of the service's HTTP (OpenAPI 3.1).
     Openapi,
     /// The service.
@@ -71,6 +79,9 @@ struct Common {
     /// [default: ./.stedi]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Keys that all servers of a lake share [env: STEDI_KEYS_DIR] [default: the state folder]
+    #[arg(long, value_name = "DIR")]
+    keys_dir: Option<PathBuf>,
     /// Address to serve on [env: STEDI_LISTEN] [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -109,6 +120,7 @@ impl Common {
             environment: environment(),
             storage: self.storage.clone(),
             state_dir: self.state_dir.clone(),
+            keys_dir: self.keys_dir.clone(),
             listen: self.listen,
             pipeline: self.pipeline.clone(),
             options: self.options.clone(),
@@ -164,6 +176,8 @@ impl Command {
                 let outcome = in_runtime(demo.run(settings.config.clone()), traces);
                 outcome.map_err(|error| located(error, &settings))
             }
+            Command::Healthcheck(healthcheck) => in_runtime(healthcheck.run(), None),
+            Command::Keys(keys) => keys.run(),
             Command::Openapi => openapi::run(),
             Command::Serve(serve) => {
                 let (settings, traces) = serve.common.begin(SERVE_LOG)?;

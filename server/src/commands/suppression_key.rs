@@ -23,6 +23,10 @@ enum Action {
         /// The folder that holds the server's keys [env: STEDI_STATE_DIR] [default: ./.stedi]
         #[arg(long, value_name = "DIR")]
         state_dir: Option<PathBuf>,
+        /// The same where keys have a folder of their own [env: STEDI_KEYS_DIR]
+        /// [default: the state folder]
+        #[arg(long, value_name = "DIR")]
+        keys_dir: Option<PathBuf>,
         /// Configuration file (TOML)
         #[arg(long, env = "STEDI_CONFIG", value_name = "FILE")]
         config: Option<PathBuf>,
@@ -31,12 +35,13 @@ enum Action {
 
 impl SuppressionKey {
     pub fn run(self) -> Outcome {
-        let Action::Add { state_dir, config } = self.action;
+        let Action::Add { state_dir, keys_dir, config } = self.action;
         let environment = environment();
         let config = Config::load(Overrides {
             file: config,
             environment,
             state_dir,
+            keys_dir,
             ..Overrides::default()
         })?;
         log::begin(&config.log, None, QUIET_LOG)?;

@@ -25,6 +25,10 @@ pub(super) struct Token {
     /// The folder that holds the server's local key [env: STEDI_STATE_DIR] [default: ./.stedi]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// The same where keys have a folder of their own [env: STEDI_KEYS_DIR]
+    /// [default: the state folder]
+    #[arg(long, value_name = "DIR")]
+    keys_dir: Option<PathBuf>,
     /// Configuration file (TOML)
     #[arg(long, env = "STEDI_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -36,6 +40,7 @@ impl Token {
             file: self.config,
             environment: environment(),
             state_dir: self.state_dir,
+            keys_dir: self.keys_dir,
             ..Overrides::default()
         })?;
         log::begin(&config.log, None, QUIET_LOG)?;

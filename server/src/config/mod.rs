@@ -28,7 +28,7 @@ mod statements;
 mod traces;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -66,6 +66,9 @@ pub struct Config {
     /// Keys and scratch space of this server; never in the lake.
     #[schema(value_type = String)]
     pub state_dir: PathBuf,
+    /// The keys that all servers of a lake share; the state folder by default.
+    #[schema(value_type = Option<String>)]
+    pub keys_dir: Option<PathBuf>,
     /// Address to serve on.
     #[schema(value_type = String)]
     pub listen: SocketAddr,
@@ -111,6 +114,7 @@ impl Default for Config {
         Self {
             storage: "./.stedi/lake".to_owned(),
             state_dir: PathBuf::from("./.stedi"),
+            keys_dir: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             pipeline: PipelineConfig::default(),
             landing: LandingConfig::default(),
@@ -144,6 +148,8 @@ pub struct Overrides {
     pub storage: Option<String>,
     /// See [`Config::state_dir`].
     pub state_dir: Option<PathBuf>,
+    /// See [`Config::keys_dir`].
+    pub keys_dir: Option<PathBuf>,
     /// See [`Config::listen`].
     pub listen: Option<SocketAddr>,
     /// See [`PipelineConfig::dir`].
@@ -185,24 +191,29 @@ impl Config {
         self.audit.check()
     }
 
+    /// The folder of the keys that all servers of a lake share.
+    pub fn keys_dir(&self) -> &Path {
+        self.keys_dir.as_deref().unwrap_or(&self.state_dir)
+    }
+
     /// The file of the key that signs tokens for development.
     pub fn auth_key(&self) -> PathBuf {
-        self.state_dir.join("auth.key")
+        self.keys_dir().join("auth.key")
     }
 
     /// The file of the key that signs certificates.
     pub fn certificate_key(&self) -> PathBuf {
-        self.state_dir.join("certificate.key")
+        self.keys_dir().join("certificate.key")
     }
 
     /// The file of the keys of the suppression list.
     pub fn suppression_keys(&self) -> PathBuf {
-        self.state_dir.join("suppression.keys")
+        self.keys_dir().join("suppression.keys")
     }
 
     /// The file of the key that makes pseudonyms.
     pub fn subject_key(&self) -> PathBuf {
-        self.state_dir.join("subject.key")
+        self.keys_dir().join("subject.key")
     }
 }
 

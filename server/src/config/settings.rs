@@ -41,6 +41,7 @@ impl Settings {
         let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         layers.flag(&["storage"], overrides.storage, "--storage");
         layers.flag(&["state_dir"], overrides.state_dir.map(text), "--state-dir");
+        layers.flag(&["keys_dir"], overrides.keys_dir.map(text), "--keys-dir");
         layers.flag(&["listen"], overrides.listen.map(|listen| listen.to_string()), "--listen");
         layers.flag(&["pipeline", "dir"], overrides.pipeline.map(text), "--pipeline");
         for (name, value) in overrides.options {

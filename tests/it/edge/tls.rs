@@ -55,6 +55,9 @@ async fn both_versions_of_http_and_nothing_without_tls() {
 
     let answer = trusting(&first).build().unwrap().get(&url).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    let mut check = server();
+    check.current_dir(service.folder()).args(["healthcheck", "--config", "stedi.toml"]);
+    assert!(check.args(["--listen", service.address()]).status().unwrap().success());
     let http1 = trusting(&first).http1_only().build().unwrap();
     assert_eq!(http1.get(&url).send().await.unwrap().version(), Version::HTTP_11);
     let openssl = Command::new("sh")
