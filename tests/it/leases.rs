@@ -17,7 +17,7 @@ async fn one_server_has_it_until_it_is_released() {
     let held = one.take("work").await.unwrap().unwrap();
     // Renewed meanwhile.
     tokio::time::sleep(TIME * 2).await;
-    assert!(held.is_held().await.unwrap());
+    assert!(held.is_held().await.unwrap() && !held.until().is_over());
     assert!(other.take("work").await.unwrap().is_none());
     // Another lease is another matter.
     assert!(other.take("other").await.unwrap().is_some());
@@ -41,9 +41,13 @@ async fn a_holder_that_ended_without_a_word_is_replaced_after_its_time() {
     let lake = test.app.lake.clone();
     let (one, other) = (Leases::new(lake.clone(), TIME), Leases::new(lake, TIME));
     // Dropped, as when the process is killed: nobody renews it.
-    drop(one.take("work").await.unwrap().unwrap());
+    let held = one.take("work").await.unwrap().unwrap();
+    let until = held.until();
+    drop(held);
     assert!(other.take("work").await.unwrap().is_none());
     tokio::time::sleep(TIME + Duration::from_millis(100)).await;
+    // Whoever still works under it knows so, told or not.
+    assert!(until.is_over());
     assert!(other.take("work").await.unwrap().is_some());
 }
 

@@ -52,6 +52,7 @@ mod purge;
 mod readers;
 mod rejects;
 mod replay;
+mod replicas;
 mod revocations;
 mod serve;
 mod sharing;

@@ -7,7 +7,6 @@ use stedi_openapi::{
 use super::certificates::CertificateDraft;
 use super::error::ConsentError;
 use super::saga::{Part, Saga};
-use crate::lake::Watch;
 use crate::ledger::Attempt;
 
 impl Saga {
@@ -73,7 +72,7 @@ impl Saga {
     /// What the store keeps that a certificate does not cover.
     async fn kept(&self, attempt: &Attempt<'_, Self>) -> Vec<CertifiedExclusion> {
         let mut excluded = Vec::new();
-        let watch = Watch::new(attempt.stop.child_token());
+        let watch = attempt.watch();
         let now = chrono::Utc::now().timestamp_millis();
         let bucket = "old versions of objects, and unfinished uploads";
         match self.lake.kept("", now, &watch).await {

@@ -11,7 +11,7 @@ use super::error::ConsentError;
 use super::needles::{Identifier, Identifiers, LookedFor, unshared};
 use super::saga::{Part, Saga};
 use super::verify::statement;
-use crate::lake::{Needles, ScanProgress, ScanReport, ScanScope, Watch};
+use crate::lake::{Needles, ScanProgress, ScanReport, ScanScope};
 use crate::ledger::Attempt;
 use crate::ledger::audit::AUDIT_TABLE;
 use crate::pipeline::Zone;
@@ -99,7 +99,7 @@ impl Saga {
         scope: &ScanScope,
     ) -> Result<Option<ScanReport>, ConsentError> {
         let progress = Arc::new(ScanProgress::default());
-        let watch = Arc::new(Watch::new(attempt.stop.child_token()));
+        let watch = Arc::new(attempt.watch());
         attempt.run().what.waits = Some("the scan of the lake".to_owned());
         match self.lake.scan(needles, scope, &progress, &watch).await {
             Ok(report) => Ok(Some(report)),

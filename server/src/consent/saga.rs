@@ -142,7 +142,7 @@ impl Kind for Saga {
 
     async fn carry_out(&self, attempt: &Attempt<'_, Self>) -> Result<Ended, ConsentError> {
         if attempt.run().what.acknowledged.is_none() {
-            if !attempt.hold().await? {
+            if !attempt.hold().await? || !attempt.goes_on().await? {
                 return Ok(Ended::Stopped);
             }
             let secret = self.secrets.get((attempt.asked.order.kind, attempt.id)).await?;
@@ -156,6 +156,10 @@ impl Kind for Saga {
             }
         }
         loop {
+            // Each step can be repeated; all the same only one server should be at it.
+            if !attempt.goes_on().await? {
+                return Ok(Ended::Stopped);
+            }
             let step = attempt.run().what.step;
             let (step, mut parts) = self.next(attempt, step).await?;
             let done = match step {

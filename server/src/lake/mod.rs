@@ -65,6 +65,6 @@ pub use stoppable::StopWhen;
 pub use store::Lake;
 pub use table::{Columns, Table, TableStats};
 pub use versions::CommitTime;
-pub use watch::Watch;
+pub use watch::{Deadline, Watch};
 pub use without::Without;
 pub use write::{Writer, Written, conform, write_set};

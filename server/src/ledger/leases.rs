@@ -6,17 +6,16 @@
 //! believe that it holds one, and commits decide between the two.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::LedgerError;
-use crate::lake::Lake;
+use crate::lake::{Deadline, Lake};
 
 const FOLDER: &str = "system/leases";
 /// Epochs that stay, so that whoever looks at an older listing still finds its number taken.
@@ -47,6 +46,8 @@ pub struct Lease {
     name: String,
     epoch: u64,
     lost: CancellationToken,
+    /// When it runs out.
+    until: Deadline,
     end: CancellationToken,
     keeper: Option<JoinHandle<()>>,
 }
@@ -84,8 +85,9 @@ impl Leases {
             self.lake.remove_object(&path(name, old)).await?;
         }
         let (lost, end) = (CancellationToken::new(), CancellationToken::new());
+        let until = Deadline::new(since + self.time);
         let name = name.to_owned();
-        let mut lease = Lease { leases: self.clone(), name, epoch, lost, end, keeper: None };
+        let mut lease = Lease { leases: self.clone(), name, epoch, lost, until, end, keeper: None };
         lease.keeper = Some(tokio::spawn(lease.keep(since)));
         Ok(Some(lease))
     }
@@ -127,6 +129,12 @@ impl Lease {
         self.lost.clone()
     }
 
+    /// When it runs out, if no further sign of life reaches the lake: also for who was paused, and has
+    /// not been told yet that it is lost.
+    pub fn until(&self) -> Deadline {
+        self.until.clone()
+    }
+
     /// Asks the lake whether it is still held.
     ///
     /// # Errors
@@ -159,7 +167,7 @@ impl Lease {
     /// Renews it until it ends or is lost.
     fn keep(&self, mut since: Instant) -> impl Future<Output = ()> + use<> {
         let (leases, lost, end) = (self.leases.clone(), self.lost.clone(), self.end.clone());
-        let (name, own) = (self.name.clone(), self.epoch);
+        let (name, own, until) = (self.name.clone(), self.epoch, self.until());
         async move {
             loop {
                 tokio::select! {
@@ -179,7 +187,10 @@ impl Lease {
                 // A store that hangs must not keep a holder in its belief.
                 let left = leases.time.saturating_sub(since.elapsed());
                 match tokio::time::timeout(left, renewed).await {
-                    Ok(Ok(true)) => since = asked,
+                    Ok(Ok(true)) => {
+                        since = asked;
+                        until.move_to(since + leases.time);
+                    }
                     Ok(Ok(false)) => {
                         tracing::warn!(lease = name, epoch = own, "another server has the lease");
                         return lost.cancel();

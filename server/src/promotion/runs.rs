@@ -114,7 +114,7 @@ impl Runs {
             table.state = TableState::Running;
             (table.table.clone(), taken_over)
         };
-        let (watch, since) = (Arc::new(Watch::new(attempt.stop.child_token())), Instant::now());
+        let (watch, since) = (Arc::new(attempt.watch()), Instant::now());
         let author = attempt.author();
         let span = tracing::info_span!("promote", table);
         let promoted = self.promotion.promote(&table, &author, &watch).instrument(span);

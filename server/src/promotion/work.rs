@@ -34,11 +34,15 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Commits a change with these files. If somebody else was faster they are removed: they would hold
-    /// rows that the next attempt may not have.
+    /// rows that the next attempt may not have. So they are where the run is somebody else's by now.
     ///
     /// # Errors
     /// [`LakeError::Conflict`] if somebody else changed the table meanwhile.
     pub async fn commit(&self, change: Change, files: Written) -> Result<Table, PromotionError> {
+        if let Err(stopped) = self.watch.go_on() {
+            files.give_up(self.table).await;
+            return Err(stopped.into());
+        }
         match commit(self.lake, self.derived.zone.name(), self.table, change).await {
             Err(error @ LakeError::Conflict { .. }) => {
                 files.give_up(self.table).await;

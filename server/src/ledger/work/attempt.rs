@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kind::{Ended, Kind, Recorded};
 use super::orders::{Asked, Asker, Inner};
-use crate::lake::Author;
+use crate::lake::{Author, Watch};
 use crate::ledger::audit::{Draft, End, Outcome};
 use crate::ledger::error::LedgerError;
 use crate::ledger::leases::Lease;
@@ -61,6 +61,21 @@ impl<'a, K: Kind> Attempt<'a, K> {
             request_id: self.asked.request_id.clone(),
             run: Some(self.id.to_owned()),
         }
+    }
+
+    /// For work that reads and writes rows: it ends with the attempt, and at the latest when the lease
+    /// runs out.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.stop.child_token()).up_to(self.lease.until())
+    }
+
+    /// Whether it goes on: nobody wants it to stop, and no other server has it. To be asked before
+    /// anything that others see.
+    ///
+    /// # Errors
+    /// If the lake cannot be read.
+    pub async fn goes_on(&self) -> Result<bool, LedgerError> {
+        Ok(!self.stop.is_cancelled() && self.lease.is_held().await?)
     }
 
     /// Sees to it that it cannot be cancelled any more; false if it was before.
@@ -193,19 +208,30 @@ impl<'a, K: Kind> Attempt<'a, K> {
         Ok(Some(run))
     }
 
-    /// Writes how far it is, and hears who wants it to stop.
-    async fn pulse(&self, done: &CancellationToken, mut written: Work<K::Run>) {
-        let (shelf, lost) = (&self.inner.shelf, self.lease.lost());
-        loop {
+    /// Writes how far it is, and stops it where somebody wants that or the lease is lost.
+    async fn pulse(&self, done: &CancellationToken, begun: Work<K::Run>) {
+        let lost = self.lease.lost();
+        // A store that hangs holds up what is written and asked, and must not hold up this.
+        let stops = async {
             tokio::select! {
-                () = done.cancelled() => return,
+                () = done.cancelled() => {}
                 () = lost.cancelled() => self.stop.cancel(),
                 () = self.inner.stop.cancelled() => self.stop.cancel(),
                 () = self.cancelled.cancelled() => self.stop.cancel(),
-                () = tokio::time::sleep(PULSE) => {}
             }
-            if self.stop.is_cancelled() {
-                return done.cancelled().await;
+        };
+        tokio::join!(stops, self.tells(done, begun));
+    }
+
+    /// Writes how far it is, and looks whether somebody cancelled it.
+    /// What it has begun to write it writes: nothing older may come after what is written at the end.
+    async fn tells(&self, done: &CancellationToken, mut written: Work<K::Run>) {
+        let shelf = &self.inner.shelf;
+        loop {
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(PULSE) => {}
             }
             match shelf.is_cancelled(self.id).await {
                 Ok(true) => self.cancelled.cancel(),
