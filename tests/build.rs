@@ -10,6 +10,7 @@ fn main() {
     let venv = found("STEDI_TEST_VENV", root.join("target/test-venv"));
     has("real_data", &data.join("customer"));
     has("seaweedfs", &venv.join("bin/weed"));
+    has("nginx", &venv.join("nginx/usr/sbin/nginx"));
     has("python_readers", &venv.join("installed"));
     let path = env::var_os("PATH").unwrap_or_default();
     let openssl =
