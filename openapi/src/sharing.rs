@@ -178,7 +178,8 @@ pub struct SharedVersionQuery {
 pub struct SharedQuery {
     /// Conditions in SQL. They are not looked at: every file may hold rows that meet them.
     pub predicate_hints: Vec<String>,
-    /// Conditions in JSON. They are not looked at either.
+    /// A condition in JSON. Files that hold no row which meets it are left out where that is known; others
+    /// are answered, with all of their rows.
     pub json_predicate_hints: Option<String>,
     /// So many rows are enough: files that have as many are answered.
     pub limit_hint: Option<u64>,

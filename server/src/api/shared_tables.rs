@@ -121,7 +121,8 @@ pub(super) async fn query(
     let when = When { version: query.version, timestamp: query.timestamp };
     let asked = async {
         let shared = table(&state, &principal, &path, when.moment()?).await?;
-        let files = state.app.sharing.files(&shared, &principal, query.limit_hint).await?;
+        let (hints, enough) = (query.json_predicate_hints.as_deref(), query.limit_hint);
+        let files = state.app.sharing.files(&shared, &principal, hints, enough).await?;
         Ok::<_, SharingError>((shared.table.version(), shared, files))
     };
     answer(&state, draft, &path, base(&state, &uri, &headers)?, asked.await).await

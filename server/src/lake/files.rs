@@ -69,10 +69,10 @@ impl fmt::Debug for DataFiles {
 /// Statistics of a file in the log.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct FileStats {
+pub(super) struct FileStats {
     num_records: Option<u64>,
-    min_values: Map<String, Value>,
-    max_values: Map<String, Value>,
+    pub(super) min_values: Map<String, Value>,
+    pub(super) max_values: Map<String, Value>,
     null_count: Map<String, Value>,
 }
 
@@ -110,7 +110,7 @@ impl DataFile {
         Some((bound(&stats.min_values)?, bound(&stats.max_values)?))
     }
 
-    fn parsed(&self) -> FileStats {
+    pub(super) fn parsed(&self) -> FileStats {
         self.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 }

@@ -3,6 +3,7 @@
 //! given by URLs that end by themselves, and obey the deny list whenever one is fetched.
 
 mod error;
+mod hints;
 mod moment;
 mod projected;
 mod shares;

@@ -6,6 +6,7 @@ use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use super::error::SharingError;
+use super::hints::Hints;
 use super::moment::time;
 use super::projected::Made;
 use super::shares::{SharedTable, Sharing};
@@ -89,7 +90,8 @@ pub struct Span {
 }
 
 impl Sharing {
-    /// The files of a version of a table, with as many rows as are enough.
+    /// The files of a version of a table: those that may hold rows which meet a condition, with as many
+    /// rows as are enough.
     ///
     /// # Errors
     /// [`DenyError::Changed`] while rows of a file may not be given.
@@ -97,6 +99,7 @@ impl Sharing {
         &self,
         shared: &SharedTable,
         principal: &Principal,
+        condition: Option<&str>,
         enough: Option<u64>,
     ) -> Result<Files, SharingError> {
         let list = self.0.deny.current().await?;
@@ -104,7 +107,8 @@ impl Sharing {
         let (mut files, mut rows) = (Vec::new(), 0);
         let all = shared.table.files()?;
         let millis = shared.table.committed_at().await?;
-        for file in all.each() {
+        let hints = Hints::parse(condition);
+        for file in all.each().filter(|file| hints.may_hold(file, &shared.keep)) {
             if enough.is_some_and(|enough| rows >= enough) {
                 break;
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use stedi_server::auth::Role;
 
 use super::{DERIVED, PII, Site, lines, records, refused, rows, table_path, versions};
@@ -143,6 +143,44 @@ async fn versions_limits_and_what_is_asked_wrongly() {
     // Hints are hints.
     let hints = json!({ "predicateHints": ["x = 99"], "jsonPredicateHints": "{}", "unknown": 1 });
     assert_eq!(site.files(Role::Trainer, table, hints).await.len(), all);
+    // Those that say something leave files out, and no row that is asked for.
+    let column = |name: &str| json!({ "op": "column", "name": name, "valueType": "long" });
+    let value = |value: &str| json!({ "op": "literal", "value": value, "valueType": "long" });
+    let time = column("sensorReadingTime");
+    let late = json!({ "op": "greaterThanOrEqual", "children": [&time, value("5000")] });
+    let never = json!({ "op": "lessThan", "children": [value("5000"), &time] });
+    let null = json!({ "op": "isNull", "children": [&time] });
+    let unknown = json!({ "op": "startsWith", "children": [&time, value("1")] });
+    let hidden = json!({ "op": "equal", "children": [column("email"), value("nobody")] });
+    let either = |nodes: [&Value; 2]| json!({ "op": "or", "children": nodes });
+    let both = |nodes: [&Value; 2]| json!({ "op": "and", "children": nodes });
+    for (hints, expected) in [
+        (&late, 1),
+        (&json!({ "op": "equal", "children": [&time, value("5000")] }), 1),
+        (&never, 0),
+        (&null, 0),
+        (&unknown, all),
+        (&json!({ "op": "not", "children": [&late] }), all),
+        (&either([&never, &late]), 1),
+        (&either([&unknown, &late]), all),
+        (&both([&unknown, &late]), 1),
+        (&both([&never, &late]), 0),
+        (&json!({ "op": "equal", "children": [&time, value("soon")] }), all),
+    ] {
+        let hints = json!({ "jsonPredicateHints": hints.to_string() });
+        let found = site.files(Role::Trainer, table, hints.clone()).await;
+        assert_eq!(found.len(), expected, "{hints}");
+    }
+    let hints = json!({ "jsonPredicateHints": late.to_string() });
+    let (_, rows, _) = shared(&site, Role::Trainer, table, hints).await;
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| row.contains(&"5000".to_owned())),
+        "{rows:?}"
+    );
+    // What is in a column that is not given cannot be found out.
+    let hints = json!({ "jsonPredicateHints": hidden.to_string() });
+    let people = site.files(Role::Trainer, DERIVED[2], json!({})).await.len();
+    assert_eq!(site.files(Role::Trainer, DERIVED[2], hints).await.len(), people);
 
     for (body, expected) in [
         (json!({ "version": 999 }), (422, "no_such_version")),
