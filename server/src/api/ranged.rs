@@ -390,7 +390,7 @@ mod tests {
             }
             assert!(broken && given.len() < BYTES, "{}", given.len());
             // The first look is before the answer begins; each of the others lets one part go.
-            assert_eq!(given, site.object[..(opens - 1) * 256 * 1024]);
+            assert_eq!(given, site.object[..(opens - 1) * 512 * 1024]);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Bytes of an object as a stream, without holding more than a few parts of it.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -11,15 +12,14 @@ use deltalake::logstore::object_store::{
     GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::task::JoinHandle;
 
 use super::error::LakeError;
 use super::store::Lake;
 
 /// Bytes that are read from a local file at once; what object_store takes, 8 KiB, costs more in
 /// switching than in reading.
-const PART: u64 = 256 * 1024;
-/// Parts of a local file that are read ahead of whoever takes them.
-const AHEAD: usize = 2;
+const PART: u64 = 512 * 1024;
 
 /// Parts of an object, in order.
 pub type ObjectBytes = BoxStream<'static, Result<Bytes, LakeError>>;
@@ -49,7 +49,7 @@ impl Lake {
         }
         let path = path.to_owned();
         let parts = match got.payload {
-            GetResultPayload::File(file, place) => local(Arc::new(file), place.into(), range),
+            GetResultPayload::File(file, place) => local(file, place.into(), range),
             GetResultPayload::Stream(parts) => parts,
         };
         let failed =
@@ -70,30 +70,49 @@ impl Lake {
     }
 }
 
-/// Parts of a file.
+/// Parts of a file, the next of which is read while one is taken.
 fn local(
-    file: Arc<std::fs::File>,
+    mut file: File,
     place: Arc<FilePath>,
     range: Range<u64>,
 ) -> BoxStream<'static, Result<Bytes, StoreError>> {
-    let parts = range.clone().step_by(PART as usize);
-    let parts = parts.map(move |from| from..range.end.min(from.saturating_add(PART)));
-    let read = move |part: Range<u64>| {
-        let (file, place) = (Arc::clone(&file), Arc::clone(&place));
-        async move {
-            let read = tokio::task::spawn_blocking(move || {
-                let bytes = usize::try_from(part.end - part.start).unwrap_or_default();
-                let mut buffer = vec![0; bytes];
-                file.read_exact_at(&mut buffer, part.start).map_err(|source| {
-                    StoreError::Generic {
-                        store: "LocalFileSystem",
-                        source: format!("{}: {source}", place.display()).into(),
-                    }
-                })?;
-                Ok(Bytes::from(buffer))
-            });
-            read.await.unwrap_or_else(|source| Err(StoreError::JoinError { source }))
-        }
+    let start = range.start;
+    let begin = move || {
+        file.seek(SeekFrom::Start(start))?;
+        Ok(file)
     };
-    stream::iter(parts).map(read).buffered(AHEAD).boxed()
+    let bytes = range.end - range.start;
+    let first = read(begin, bytes.min(PART));
+    let state = (Some(first), bytes.saturating_sub(PART));
+    let parts = stream::try_unfold(state, move |(reading, left)| {
+        let place = Arc::clone(&place);
+        async move {
+            let Some(reading) = reading else { return Ok(None) };
+            let part = reading.await.map_err(|source| StoreError::JoinError { source })?;
+            let (file, part) = part.map_err(|source| StoreError::Generic {
+                store: "LocalFileSystem",
+                source: format!("{}: {source}", place.display()).into(),
+            })?;
+            let next = (left > 0).then(|| read(move || Ok(file), left.min(PART)));
+            Ok(Some((part, (next, left.saturating_sub(PART)))))
+        }
+    });
+    parts.boxed()
+}
+
+/// Reads so many bytes of a file, on a thread that may wait for them.
+fn read(
+    file: impl FnOnce() -> io::Result<File> + Send + 'static,
+    bytes: u64,
+) -> JoinHandle<io::Result<(File, Bytes)>> {
+    tokio::task::spawn_blocking(move || {
+        let mut file = file()?;
+        // Room that nobody fills with zeros first.
+        let mut part = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+        (&mut file).take(bytes).read_to_end(&mut part)?;
+        match part.len() as u64 == bytes {
+            true => Ok((file, Bytes::from(part))),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    })
 }
