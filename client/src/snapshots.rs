@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE,
 };
@@ -163,11 +164,32 @@ impl Server {
         id: &str,
         query: &SnapshotDataQuery,
     ) -> Result<Batches, ClientError> {
-        let answer = self.sent_again(|| {
+        let answer = self.snapshot_rows(id, query).await?;
+        self.batches(answer).await
+    }
+
+    /// The same as the bytes of an Arrow stream, as they come.
+    ///
+    /// # Errors
+    /// If the server does not answer, or says why not.
+    pub async fn snapshot_data_bytes(
+        &self,
+        id: &str,
+        query: &SnapshotDataQuery,
+    ) -> Result<impl Stream<Item = Result<Bytes, ClientError>> + use<>, ClientError> {
+        Ok(self.body(self.snapshot_rows(id, query).await?))
+    }
+
+    async fn snapshot_rows(
+        &self,
+        id: &str,
+        query: &SnapshotDataQuery,
+    ) -> Result<Response, ClientError> {
+        self.sent_again(|| {
             let request = self.snapshot_request(&[id, "data"]).query(query).header(ACCEPT, ARROW);
             request.timeout(Duration::MAX)
-        });
-        self.batches(answer.await?).await
+        })
+        .await
     }
 
     /// A snapshot's description as Croissant JSON-LD (`GET /v1/snapshots/{id}/croissant`).

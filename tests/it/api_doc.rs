@@ -15,7 +15,8 @@ async fn the_examples_of_the_documentation_run() {
     let text = std::fs::read_to_string(path).unwrap();
     let blocks: Vec<&str> =
         text.split("```sh run\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 8);
+    let folder = tempfile::tempdir().unwrap();
     // The folder of the commands, for a shell to find `stedi` in.
     let stedi = client().get_program().to_owned();
     let commands = Path::new(&stedi).parent().unwrap().to_owned();
@@ -23,10 +24,12 @@ async fn the_examples_of_the_documentation_run() {
         let search = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
         let output = Command::new("bash")
             .args(["-euo", "pipefail", "-c", block])
+            .current_dir(&folder)
             .env("PATH", search)
             .env("STEDI", &server.url)
             .env("INGEST", server.token(Role::Ingest))
             .env("ANALYST", server.token(Role::Analyst))
+            .env("TRAINER", server.token(Role::Trainer))
             .env("ADMIN", server.token(Role::Admin))
             .output()
             .unwrap();
@@ -34,5 +37,5 @@ async fn the_examples_of_the_documentation_run() {
         assert!(output.status.success(), "{block}\n{errors}");
         assert!(!output.stdout.is_empty(), "{block}");
     }
-    assert_eq!(lake.count("step_trainer_landing").await, 3);
+    assert_eq!(lake.count("step_trainer_landing").await, 4);
 }

@@ -1,6 +1,8 @@
 //! `stedi snapshot`: tables as they were at one moment.
 
 mod create;
+mod croissant;
+mod data;
 mod delete;
 mod list;
 mod pull;
@@ -24,6 +26,10 @@ pub struct Snapshot {
 enum Command {
     /// Keeps tables as they are now.
     Create(create::Create),
+    /// Prints a snapshot's description as Croissant JSON-LD.
+    Croissant(croissant::Croissant),
+    /// Writes rows of a snapshot into a file, as an Arrow stream.
+    Data(data::Data),
     /// Deletes a snapshot; what only it kept goes with the next maintenance.
     Delete(delete::Delete),
     /// Lists snapshots, newest first.
@@ -45,6 +51,8 @@ impl Snapshot {
     pub async fn run(self, server: &Server, format: Format) -> Result<(), Failure> {
         match self.command {
             Command::Create(create) => create.run(server, format).await,
+            Command::Croissant(croissant) => croissant.run(server).await,
+            Command::Data(data) => data.run(server).await,
             Command::Delete(delete) => delete.run(server, format).await,
             Command::List(list) => list.run(server, format).await,
             Command::Pull(pull) => pull.run(server, format).await,
