@@ -12,6 +12,8 @@ fn main() {
     has("seaweedfs", &venv.join("bin/weed"));
     has("nginx", &venv.join("nginx/usr/sbin/nginx"));
     has("python_readers", &venv.join("installed"));
+    let torch = found("STEDI_TEST_TORCH", root.join("target/test-torch"));
+    has("torch", &torch.join("bin/python"));
     let path = env::var_os("PATH").unwrap_or_default();
     let openssl =
         env::split_paths(&path).map(|folder| folder.join("openssl")).find(|it| it.exists());
@@ -25,6 +27,7 @@ fn main() {
     }
     println!("cargo::rustc-env=STEDI_TEST_DATA={}", data.display());
     println!("cargo::rustc-env=STEDI_TEST_VENV={}", venv.display());
+    println!("cargo::rustc-env=STEDI_TEST_TORCH={}", torch.display());
 }
 
 fn found(variable: &str, default: PathBuf) -> PathBuf {

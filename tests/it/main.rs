@@ -50,6 +50,7 @@ mod promotions;
 mod properties;
 mod pulls;
 mod purge;
+mod python_doc;
 mod readers;
 mod rejects;
 mod replay;
