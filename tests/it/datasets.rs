@@ -1,7 +1,9 @@
 //! Snapshots: made, kept, read, removed.
 
+mod bucket;
 mod followed;
 mod made;
+mod many;
 mod pulled;
 mod redacted;
 mod redirected;

@@ -11,7 +11,7 @@ use crate::support::{client, python};
 
 impl Site {
     /// Runs `stedi snapshot …` as a trainer.
-    async fn command(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = client();
         let token = self.serving.token(Role::Trainer, "trainer");
         command.args(["--server", &self.serving.url, "--token", &token, "snapshot"]);

@@ -10,7 +10,7 @@ use crate::support::holding;
 
 impl Site {
     /// The files of a manifest as they are downloaded.
-    async fn download(&self, manifest: &Value) -> BTreeMap<String, Vec<u8>> {
+    pub(super) async fn download(&self, manifest: &Value) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         for table in manifest["tables"].as_array().unwrap() {
             for file in table["files"].as_array().unwrap() {

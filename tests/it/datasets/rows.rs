@@ -22,7 +22,7 @@ impl Site {
     }
 
     /// Each row as whose it is and when it was measured.
-    async fn keys(&self, query: &[(&str, &str)]) -> Vec<(String, i64)> {
+    pub(super) async fn keys(&self, query: &[(&str, &str)]) -> Vec<(String, i64)> {
         let mut keys = Vec::new();
         let columns = ("columns", "subject_id,sensorreadingtime");
         for batch in self.rows(&[query, &[columns]].concat()).await {

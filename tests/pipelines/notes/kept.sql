@@ -1,0 +1,1 @@
+SELECT DISTINCT number, text FROM notes
