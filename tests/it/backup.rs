@@ -62,8 +62,8 @@ async fn a_server_goes_on_from_a_copy_that_was_made_while_others_worked() {
     for number in 0..BEFORE {
         fill(&lake, number).await;
     }
-    let snapshot = lake.app.snapshots.create("test", &Sight::All, &Default::default(), None);
-    let snapshot = snapshot.await.unwrap();
+    let asked = stedi_openapi::SnapshotRequest::default();
+    let snapshot = lake.app.snapshots.create("test", &Sight::All, &asked, None).await.unwrap();
     let (stop, loaded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(BEFORE)));
     let (others, flag, many) = (Arc::clone(&lake), Arc::clone(&stop), Arc::clone(&loaded));
     let work = tokio::spawn(async move {
