@@ -43,7 +43,7 @@ impl ConsentConfig {
     /// Whether the values make sense.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("consent.staleness_ms", self.staleness_ms, 10, 500)?;
-        within("consent.deadline_hours", self.deadline_hours, 1, 31 * 24)?;
+        within("consent.deadline_hours", self.deadline_hours, 0, 31 * 24)?;
         within("consent.queued", self.queued, 0, 1 << 30)?;
         within("consent.lease_seconds", self.lease_seconds, 1, 3600)?;
         within("consent.keep_hours", self.keep_hours, 1, 1 << 20)?;

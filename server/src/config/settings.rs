@@ -124,8 +124,8 @@ impl Settings {
 }
 
 fn inner<'a>(all: &'a toml::Value, name: &str) -> Option<&'a toml::Table> {
-    let words = name.split('.').filter(|word| !word.is_empty());
-    words.fold(Some(all), |value, word| value?.get(word)).and_then(toml::Value::as_table)
+    let mut words = name.split('.').filter(|word| !word.is_empty());
+    words.try_fold(all, |value, word| value.get(word)).and_then(toml::Value::as_table)
 }
 
 fn hidden(key: &str, value: &toml::Value) -> toml::Value {

@@ -54,7 +54,12 @@ async fn a_kept_result_is_gone_and_what_was_asked_later_stays() {
 async fn a_statement_that_runs_by_itself_is_ended() {
     let site = Site::new().await;
     let digits = (0..8).map(|at| format!("digits d{at}")).collect::<Vec<_>>().join(", ");
-    let sql = format!("WITH {DIGITS} SELECT t.subject_id FROM customer_trusted AS t, {digits}");
+    // Slow enough that it does not end by itself: a row costs some kilobytes.
+    let numbers = (0..8).map(|at| format!("d{at}.n")).collect::<Vec<_>>().join(" + ");
+    let sql = format!(
+        "WITH {DIGITS} SELECT t.subject_id FROM customer_trusted AS t, {digits} \
+         WHERE length(repeat(t.subject_id, 300 + {numbers})) > 0"
+    );
     let request = site.servers[1].post_sql("/v1/statements", Role::Admin, &sql);
     let statement = answered(request).await.json();
     let path = format!("/v1/statements/{}", statement["id"].as_str().unwrap());

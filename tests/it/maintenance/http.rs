@@ -235,5 +235,5 @@ fn what_makes_no_sense_is_refused() {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(errors.contains("maintenance.min_files: 1 is not 2 or more"), "{errors}");
+    assert!(errors.contains("maintenance.min_files: 1 is not within 2 to "), "{errors}");
 }

@@ -13,7 +13,7 @@ async fn another_server_finishes_what_a_killed_one_began() {
     let one = Site::troubled(folder.path(), QUICK).await;
     let other = Site::troubled(folder.path(), QUICK).await;
     // Slow enough to be seen running.
-    one.load_numbers(240).await;
+    one.load_numbers(500).await;
     let run = one.ask(&["good", "slow"]).await;
     let id = run["id"].as_str().unwrap();
     let run = one.until(id, |run| table(run, "slow")["state"] == "running").await;
@@ -25,7 +25,7 @@ async fn another_server_finishes_what_a_killed_one_began() {
     assert_eq!(run["state"], "succeeded", "{run}");
     // What was done before is not told anew.
     assert_eq!(each(&run, "mode"), [("good", "rebuild"), ("slow", "rebuild")]);
-    assert_eq!(left.sql("SELECT count(*) FROM slow").await, json!([[240]]));
+    assert_eq!(left.sql("SELECT count(*) FROM slow").await, json!([[500]]));
     left.sql_becomes("SELECT id, state FROM system.runs", json!([[id, "succeeded"]])).await;
     let history = left.serving.json("/v1/tables/slow/history").await;
     assert_eq!(history["versions"].as_array().unwrap().len(), 2, "{history}");
