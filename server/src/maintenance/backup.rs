@@ -6,13 +6,13 @@
 //! 1. The server's own objects (`system/`) before the tables: work that was done since is done again,
 //!    and finds that it was; what a later state of them says to be done would not be in the tables.
 //! 2. The logs of tables, a derived one before its sources: it has read nothing that they lack.
-//! 3. Data files, which are pinned meanwhile, and never change. Those that the copy has are not copied
-//!    again, so that a backup goes on where it was cut short, and one that is brought up to date costs
-//!    what is new.
+//! 3. Data files, which never change. Those that the copy has are not copied again, so that a backup
+//!    goes on where it was cut short, and one that is brought up to date costs what is new. No pin keeps
+//!    them: an erasure must not wait for a backup, least of all for one that was cut short.
 //! 4. What the lake has no more is removed from the copy: a purge is a purge there, too.
 //!
-//! A purge or a snapshot that ends meanwhile may have taken away what was copied before: all of it is
-//! done once more then.
+//! A purge or a snapshot that ends meanwhile may have taken away what was copied before, and files may go
+//! between the look at a log and theirs: all of it is done once more then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,10 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::lake::{Lake, LakeError};
-use crate::ledger::{LedgerError, Pinned};
 use crate::pipeline::{Pipeline, Zone};
 
 /// Says in a copy how far it is.
@@ -121,9 +119,6 @@ pub enum BackupError {
     /// A lake.
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// Pins.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
 }
 
 /// What a backup did.
@@ -209,21 +204,15 @@ impl Backup {
         let of = self.lake.location().to_string();
         let mut state = CopyState { of, begun: Utc::now().timestamp_millis(), whole: None };
         state.write(&self.to).await?;
-        let pin = format!("backup-{}", Uuid::new_v4().simple());
-        let pinned = Pinned::new(self.lake.clone());
-        let done = self.rounds(&pinned, &pin).await;
-        // A pin that is left costs space only; a server removes it when it is old.
-        pinned.remove(&pin).await?;
-        let done = done?;
+        let done = self.rounds().await?;
         state.whole = Some(Utc::now().timestamp_millis());
         state.write(&self.to).await?;
         Ok(done)
     }
 
-    async fn rounds(&self, pinned: &Pinned, pin: &str) -> Result<BackedUp, BackupError> {
+    async fn rounds(&self) -> Result<BackedUp, BackupError> {
         for _ in 0..ROUNDS {
             let before = self.taken().await?;
-            pinned.put(pin, self.files().await?).await?;
             let pass = self.pass().await?;
             let removed = self.mirror(&pass.seen).await?;
             if self.taken().await? != before {
@@ -244,17 +233,6 @@ impl Backup {
             all.extend(found.into_iter().map(|object| (object.path, object.written)));
         }
         Ok(all)
-    }
-
-    /// The files that tables have at this moment.
-    async fn files(&self) -> Result<BTreeMap<String, BTreeSet<String>>, BackupError> {
-        let mut files = BTreeMap::new();
-        for (folder, name) in &self.tables {
-            let Some(table) = self.lake.current(folder, name).await? else { continue };
-            let names = table.parts(folder)?.iter().map(|part| part.name().to_owned()).collect();
-            files.insert(name.clone(), names);
-        }
-        Ok(files)
     }
 
     async fn pass(&self) -> Result<Pass, BackupError> {
