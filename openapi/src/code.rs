@@ -109,6 +109,7 @@ codes! {
     ConsentUnknown 503 "consent_unknown" "Whether consents were withdrawn cannot be found out at the moment, so no row is given."
     AuditUnavailable 503 "audit_unavailable" "Requests cannot be recorded at the moment, so none is answered."
     NoKeys 503 "no_keys" "The keys that tokens are checked with cannot be had at the moment."
+    StorageFull 507 "storage_full" "The disk that the lake or the spilled rows are on is full; nothing was done."
 }
 
 impl Code {
@@ -117,7 +118,7 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.name() == word)
     }
 
-    /// The name of its status (RFC 9110, section 15; RFC 6585 for 429 and 431).
+    /// The name of its status (RFC 9110, section 15; RFC 6585 for 429 and 431; RFC 4918 for 507).
     pub const fn title(self) -> &'static str {
         match self.status() {
             400 => "Bad Request",
@@ -136,6 +137,7 @@ impl Code {
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             503 => "Service Unavailable",
+            507 => "Insufficient Storage",
             _ => "Internal Server Error",
         }
     }

@@ -68,17 +68,21 @@ class Soak:
     def start(self):
         for name in ("first", "second"):
             keys_of = self.servers[0] if self.servers else None
-            self.servers.append(Server(self.options.bin, self.options.work, name, self.store, keys_of))
+            bin = self.options.before or self.options.bin
+            self.servers.append(Server(bin, self.options.work, name, self.store, keys_of))
 
     def any(self):
-        return random.choice(self.servers)
+        return random.choice([server for server in self.servers if not server.leaving])
 
     def ask(self, what, server, *request, **more):
         """An answer; nothing where it is a planned refusal. Everything else is a fault."""
-        begin = time.perf_counter()
+        begin, starts = time.perf_counter(), server.starts
         try:
             status, headers, text = server.ask(*request, **more)
         except Exception as error:
+            if server.leaving or server.starts != starts:
+                self.planned["the server went"] += 1
+                return None
             self.faults.append(f"{what}: {error!r}")
             return None
         self.counts[what] += 1
@@ -162,6 +166,7 @@ class Soak:
         while not self.over.wait(10):
             number += 1
             server, name = self.any(), f"soak-{number}"
+            starts = server.starts
             if self.ask("snapshot", server, "POST", "/v1/snapshots", {"name": name}) is None:
                 continue
             out = self.options.work / "pulled" / name
@@ -175,6 +180,8 @@ class Soak:
             elif any(code.replace("_", " ") in done.stderr or code in done.stderr or "consent" in done.stderr
                      for code in PLANNED):
                 self.planned["pull refused"] += 1
+            elif server.leaving or server.starts != starts:
+                self.planned["the server went"] += 1
             else:
                 self.faults.append(f"pull: {done.returncode} {done.stderr[-300:]}")
             self.ask("delete", server, "DELETE", f"/v1/snapshots/{name}")
@@ -185,8 +192,11 @@ class Soak:
             if (one := self.people.leave()) is None:
                 continue
             kind = "erasures" if random.random() < 0.3 else "revocations"
-            found = self.any().rows(f"SELECT max(subject_id) FROM customer_landing WHERE email = '{email(one)}'")
-            subject, server = found[0][0], self.any()
+            sql = f"SELECT max(subject_id) FROM customer_landing WHERE email = '{email(one)}'"
+            found = self.ask("look", self.any(), "POST", "/v1/sql", {"sql": sql})
+            if found is None:
+                continue
+            subject, server = json.loads(found)["rows"][0][0], self.any()
             answer = self.ask(kind, server, "POST", f"/v1/{kind}", {"email": email(one)})
             if answer is None:
                 continue
@@ -202,7 +212,18 @@ class Soak:
 
     def sample(self):
         while not self.over.wait(2):
-            self.memory.append([resident(server.process) for server in self.servers])
+            if not any(server.leaving for server in self.servers):
+                self.memory.append([resident(server.process) for server in self.servers])
+
+    def change(self):
+        """One after the other becomes the new version, and one of them the old one again, while all goes on."""
+        quarter = 15 * self.options.minutes
+        for at, bin in ((1, self.options.bin), (0, self.options.bin), (1, self.options.before)):
+            if self.over.wait(quarter):
+                return
+            if code := self.servers[at].become(bin):
+                self.faults.append(f"a server ended with {code}")
+            say(f"server {at + 1} is {bin}")
 
     # In the end.
 
@@ -255,7 +276,8 @@ class Soak:
 
     def flat(self):
         """The median of the last third over that of the third before, per server."""
-        if len(self.memory) < 6:
+        # A server that is started anew says nothing of growth.
+        if len(self.memory) < 6 or self.options.before:
             return []
         third = len(self.memory) // 3
         ratios = []
@@ -268,6 +290,8 @@ class Soak:
 
     def run(self):
         work = [self.load, self.load, self.promote, self.analyse, self.analyse, self.pull, self.withdraw, self.sample]
+        if self.options.before:
+            work.append(self.change)
         threads = [threading.Thread(target=self.guard, args=(one,)) for one in work]
         for thread in threads:
             thread.start()
@@ -290,9 +314,10 @@ class Soak:
             middle = f"{statistics.median(times) * 1000:.0f} ms" if times else ""
             late = f"{times[int(len(times) * 0.99)] * 1000:.0f} ms" if times else ""
             print(f"| {what} | {count} | {middle} | {late} |")
+        grown = "; the last third of the time over the one before: " if ratios else ""
         print(f"\nPlanned refusals: {dict(self.planned)}. Memory at the end "
-              f"{', '.join(f'{one / 1e6:.0f} MB' for one in self.memory[-1])}; the last third of the time over the "
-              f"one before: {', '.join(f'{ratio:.2f}' for ratio in ratios)}.")
+              f"{', '.join(f'{one / 1e6:.0f} MB' for one in self.memory[-1])}"
+              f"{grown}{', '.join(f'{ratio:.2f}' for ratio in ratios)}.")
         for fault in self.faults[:10]:
             print(f"FAULT: {fault}")
         if self.faults:
@@ -320,6 +345,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("bin", "venv", "work"):
         parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
+    parser.add_argument("--before", type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=30)
     soak = Soak(parser.parse_args())
     try:

@@ -83,9 +83,15 @@ class Server:
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("STEDI_", "AWS_"))}
         self.environment |= store.environment
         self.log = self.folder / "stedi.log"
+        # How often it was started, and whether it is about to be stopped.
+        self.starts, self.leaving = 0, False
+        self.start(bin)
+
+    def start(self, bin):
+        """Starts it, or starts it again, as the version that a folder has."""
         command = [bin / "stedi-server", "serve", "--config", "stedi.toml", "--listen", "127.0.0.1:0"]
         self.process = subprocess.Popen(command, cwd=self.folder, text=True, env=self.environment,
-                                        stdout=subprocess.PIPE, stderr=open(self.log, "w"))
+                                        stdout=subprocess.PIPE, stderr=open(self.log, "a"))
         found = re.search(r"http://[\d.]+:\d+", self.process.stdout.readline())
         if not found:
             raise SystemExit(f"stedi-server does not start: {self.log.read_text()}")
@@ -93,6 +99,15 @@ class Server:
         command = [bin / "stedi-server", "token", "--config", "stedi.toml", "--role", "admin", "--ttl", "8h"]
         self.token = subprocess.run(command, cwd=self.folder, text=True, env=self.environment, check=True,
                                     stdout=subprocess.PIPE).stdout.strip()
+        self.starts, self.leaving = self.starts + 1, False
+
+    def become(self, bin):
+        """Ends in good order and comes back as another version; its exit code."""
+        self.leaving = True
+        self.process.terminate()
+        code = self.process.wait(30)
+        self.start(bin)
+        return code
 
     def ask(self, method, path, body=None, headers=None, timeout=120):
         """Status, headers and body of an answer that was read to its end."""

@@ -8,7 +8,7 @@ use stedi_openapi::{Code, Problem};
 use crate::auth::AuthError;
 use crate::consent::ConsentError;
 use crate::edge::answer;
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::landing::LandingError;
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
@@ -110,7 +110,8 @@ impl ApiError {
             Self::MediaType(_) => Code::UnsupportedMediaType,
             Self::Encoding => Code::EncodingUnsupported,
             Self::Landing(error) => error.code(),
-            Self::Task(_) | Self::Broken | Self::Lake(_) => Code::Internal,
+            Self::Task(_) | Self::Broken => Code::Internal,
+            Self::Lake(error) => failure(error),
             Self::NoSuchBytes(_) => Code::RangeNotSatisfiable,
             Self::NotAcceptable => Code::NotAcceptable,
             Self::TooLarge(_) => Code::BodyTooLarge,
@@ -158,7 +159,7 @@ impl ApiError {
             Code::AuditUnavailable => {
                 "requests cannot be recorded at the moment, so none is answered".to_owned()
             }
-            Code::ConsentUnknown => Code::ConsentUnknown.meaning().to_owned(),
+            code @ (Code::ConsentUnknown | Code::StorageFull) => code.meaning().to_owned(),
             Code::BodyBroken => "the body broke off; nothing of it is loaded".to_owned(),
             _ => self.to_string(),
         }
@@ -170,7 +171,9 @@ impl IntoResponse for ApiError {
         let code = self.code();
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status == StatusCode::INTERNAL_SERVER_ERROR || code == Code::AuditUnavailable {
+        if status == StatusCode::INTERNAL_SERVER_ERROR
+            || matches!(code, Code::AuditUnavailable | Code::StorageFull)
+        {
             tracing::error!(error = %self, "request failed");
         }
         let mut response = answer(&self.problem());

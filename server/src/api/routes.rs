@@ -19,7 +19,7 @@ use crate::auth::Role;
 use crate::edge::SHARING;
 
 /// What any route can answer.
-const ANY: [Code; 3] = [Code::HeadersTooLarge, Code::Internal, Code::Timeout];
+const ANY: [Code; 4] = [Code::HeadersTooLarge, Code::Internal, Code::Timeout, Code::StorageFull];
 /// What a route that takes a body can answer besides.
 const WITH_BODY: [Code; 2] = [Code::BodyTimeout, Code::BodyTooLarge];
 /// What a route that needs a token can answer besides.

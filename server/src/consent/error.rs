@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use deltalake::datafusion::error::DataFusionError;
 use stedi_openapi::Code;
 
-use crate::lake::{LakeError, NeedleError};
+use crate::lake::{LakeError, NeedleError, failure};
 use crate::landing::LandingError;
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
@@ -156,8 +156,8 @@ impl ConsentError {
             | Self::NoSecret(_)
             | Self::Needle(_)
             | Self::Certificate(_)
-            | Self::Statement(_)
-            | Self::Lake(_) => Code::Internal,
+            | Self::Statement(_) => Code::Internal,
+            Self::Lake(error) => failure(error),
         }
     }
 }

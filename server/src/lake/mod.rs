@@ -13,6 +13,7 @@ mod dialect;
 mod error;
 mod fence;
 mod files;
+mod full;
 mod give_way;
 mod history;
 mod location;
@@ -48,6 +49,7 @@ pub use copy::Stored;
 pub use dialect::StatementDialect;
 pub use error::LakeError;
 pub use files::{DataFile, DataFiles};
+pub use full::failure;
 pub use history::Committed;
 pub use location::Location;
 pub use maintain::{

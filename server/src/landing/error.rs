@@ -7,7 +7,7 @@ use deltalake::datafusion::error::DataFusionError;
 use stedi_openapi::{Code, Problem};
 
 use super::import::NotAllowed;
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
 
@@ -115,7 +115,7 @@ impl LandingError {
             Self::Busy => Code::Busy,
             Self::Lake(LakeError::Conflict { .. }) => Code::Conflict,
             Self::Audit(_) => Code::AuditUnavailable,
-            _ => Code::Internal,
+            _ => failure(self),
         }
     }
 
@@ -123,6 +123,7 @@ impl LandingError {
     pub fn problem(&self) -> Problem {
         let detail = match self.code() {
             Code::Internal => "the server failed; its log says why".to_owned(),
+            Code::StorageFull => Code::StorageFull.meaning().to_owned(),
             Code::BodyBroken => "it broke off; nothing of it is loaded".to_owned(),
             Code::AuditUnavailable => "it cannot be recorded at the moment".to_owned(),
             _ => self.to_string(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stedi_openapi::Code;
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 
 /// A ledger that cannot be read, or does not agree with this server.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,7 @@ impl LedgerError {
             Self::KeyReused => Code::KeyReused,
             Self::Held { .. } => Code::NotCancelled,
             Self::NoWork { code, .. } | Self::WorkWaits { code, .. } => *code,
+            Self::Lake(error) => failure(error),
             _ => Code::Internal,
         }
     }

@@ -2,7 +2,7 @@
 
 use stedi_openapi::{Code, Problem};
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
 
@@ -37,12 +37,15 @@ impl MaintenanceError {
             }
             Self::Audit(_) => Code::AuditUnavailable,
             Self::Ledger(error) => error.code(),
-            Self::Lake(_) => Code::Internal,
+            Self::Lake(error) => failure(error),
         }
     }
 
     /// What whoever asked is told; the log says the rest.
     pub(super) fn problem(&self) -> Problem {
-        Problem::of(Code::Internal, "the server failed; its log says why")
+        match self.code() {
+            Code::StorageFull => Problem::of(Code::StorageFull, Code::StorageFull.meaning()),
+            _ => Problem::of(Code::Internal, "the server failed; its log says why"),
+        }
     }
 }

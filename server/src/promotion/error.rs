@@ -4,7 +4,7 @@ use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
 use stedi_openapi::{CheckResult, Code, Problem};
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::LedgerError;
 use crate::ledger::audit::AuditError;
 
@@ -84,11 +84,12 @@ impl PromotionError {
                 if of_the_data(source) {
                     Code::PromotionFailed
                 } else {
-                    Code::Internal
+                    failure(source.as_ref())
                 }
             }
             Self::Audit(_) => Code::AuditUnavailable,
-            Self::SourceMissing { .. } | Self::Result(_) | Self::Lake(_) => Code::Internal,
+            Self::SourceMissing { .. } | Self::Result(_) => Code::Internal,
+            Self::Lake(error) => failure(error),
         }
     }
 
@@ -102,6 +103,7 @@ impl PromotionError {
                 format!("table {table}: its SELECT failed on this data; the server's log says why")
             }
             _ if self.code() == Code::Internal => INTERNAL.to_owned(),
+            _ if self.code() == Code::StorageFull => Code::StorageFull.meaning().to_owned(),
             _ => self.to_string(),
         };
         Problem::of(self.code(), detail)

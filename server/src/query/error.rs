@@ -5,7 +5,7 @@ use deltalake::datafusion::common::DataFusionError;
 use deltalake::datafusion::parquet::errors::ParquetError;
 use stedi_openapi::Code;
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::DenyError;
 
 /// A statement that was not answered.
@@ -148,14 +148,18 @@ impl QueryError {
             Self::Stopping => Code::Stopping,
             Self::Consent(DenyError::Changed) => Code::ConsentChanged,
             Self::Consent(DenyError::Unknown(_)) => Code::ConsentUnknown,
-            Self::Engine(_) | Self::Lake(_) => Code::Internal,
+            Self::Engine(error) => failure(error.as_ref()),
+            Self::Lake(error) => failure(error),
         }
     }
 
     /// What whoever asked is told.
     pub fn told(&self) -> String {
         match self {
-            Self::Engine(_) | Self::Lake(_) => Self::INTERNAL.to_owned(),
+            Self::Engine(_) | Self::Lake(_) => match self.code() {
+                Code::StorageFull => Code::StorageFull.meaning().to_owned(),
+                _ => Self::INTERNAL.to_owned(),
+            },
             Self::Consent(DenyError::Unknown(_)) => Code::ConsentUnknown.meaning().to_owned(),
             _ => self.to_string(),
         }

@@ -2,7 +2,7 @@
 
 use stedi_openapi::Code;
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::DenyError;
 use crate::query::QueryError;
 
@@ -58,7 +58,8 @@ impl SharingError {
             Self::Url => Code::UrlInvalid,
             Self::Gone => Code::FileGone,
             Self::Query(error) => error.code(),
-            Self::Lake(_) | Self::Task(_) => Code::Internal,
+            Self::Task(_) => Code::Internal,
+            Self::Lake(error) => failure(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use deltalake::datafusion::common::DataFusionError;
 use stedi_openapi::Code;
 
-use crate::lake::LakeError;
+use crate::lake::{LakeError, failure};
 use crate::ledger::audit::AuditError;
 use crate::ledger::{DenyError, LedgerError};
 use crate::query::QueryError;
@@ -79,7 +79,8 @@ impl SnapshotError {
             Self::Redacting | Self::Deny(DenyError::Changed) => Code::Redacting,
             Self::Deny(DenyError::Unknown(_)) => Code::ConsentUnknown,
             Self::Contended => Code::Conflict,
-            Self::Manifest(_) | Self::Lake(_) => Code::Internal,
+            Self::Manifest(_) => Code::Internal,
+            Self::Lake(error) => failure(error),
             Self::Ledger(error) => error.code(),
             Self::Query(error) => error.code(),
             Self::Audit(AuditError::Lake(_) | AuditError::Records(_) | AuditError::Answer(_)) => {

@@ -2,6 +2,7 @@
 
 mod chunked;
 mod command;
+mod disk;
 mod faults;
 mod http;
 mod keys;
@@ -18,6 +19,7 @@ mod sql;
 
 pub use chunked::Chunked;
 pub use command::{Running, client, server};
+pub use disk::{Disk, on_disk};
 pub use faults::{Dice, Faults};
 pub use http::TestServer;
 pub use keys::{SigningKey, base64url};

@@ -16,6 +16,8 @@ pub struct Serving {
     pub process: Running,
     pub url: String,
     pub http: Client,
+    /// Seconds by which its clock is ahead of this one's.
+    pub ahead: i64,
     config: Config,
 }
 
@@ -35,7 +37,7 @@ impl Serving {
         let process = Running::start(&mut command);
         let config = Config { state_dir: folder.join(".stedi"), ..Config::default() };
         let url = format!("http://{address}");
-        let serving = Self { process, url, http: Client::new(), config };
+        let serving = Self { process, url, http: Client::new(), ahead: 0, config };
         let started = Instant::now();
         while !serving.ready().await {
             assert!(started.elapsed() < Duration::from_secs(60), "the server does not start");
@@ -53,7 +55,8 @@ impl Serving {
     pub fn token(&self, role: Role, subject: &str) -> String {
         let rules = stedi_server::app::token_rules(&self.config);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let claims = rules.claims(subject, role, now.as_secs(), Duration::from_secs(600));
+        let now = now.as_secs().checked_add_signed(self.ahead).unwrap();
+        let claims = rules.claims(subject, role, now, Duration::from_secs(600));
         LocalKey::open(&self.config.auth_key()).unwrap().sign(&claims).unwrap()
     }
 
