@@ -114,7 +114,7 @@ async fn memory_is_a_share_beyond_which_sorts_spill() {
         if left == 0 {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(5), "{left} spilled files are left");
+        assert!(began.elapsed() < Duration::from_secs(60), "{left} spilled files are left");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(server.rows(Role::Analyst, "SELECT 1").await, json!([[1]]));
@@ -182,7 +182,8 @@ async fn whoever_hangs_up_gives_the_turn_back() {
             false => request.abort(),
         }
         let idle = server.until_going_on((0, 0)).await;
-        assert!(idle < Duration::from_secs(2), "{idle:?} until idle: {sql}");
+        // Far less than it would take, and than its time limit.
+        assert!(idle < Duration::from_secs(20), "{idle:?} until idle: {sql}");
     }
 }
 

@@ -5,7 +5,8 @@
 //! Leases save work and make nothing correct: a holder that was paused and comes back late may still
 //! believe that it holds one, and commits decide between the two.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -27,6 +28,16 @@ pub struct Leases {
     lake: Lake,
     holder: Arc<str>,
     time: Duration,
+    seen: Arc<Mutex<HashMap<String, Seen>>>,
+}
+
+/// A lease that is longer than leases are, by this server's clock: its holder's is ahead. It has run out
+/// when there was no further sign of life for its time since this server saw it.
+#[derive(Debug)]
+struct Seen {
+    epoch: u64,
+    expires: i64,
+    since: Instant,
 }
 
 /// What an epoch says.
@@ -34,9 +45,12 @@ pub struct Leases {
 struct Epoch {
     /// The server that holds it, by an id that it makes at its start.
     holder: String,
-    /// Epoch milliseconds by the holder's clock after which anybody may take it. A clock that is
-    /// wrong makes that early or late.
+    /// Epoch milliseconds by the holder's clock after which anybody may take it; 0 when it is released.
+    /// Of a clock that is behind that is early.
     expires: i64,
+    /// How long it lasts without a sign of life, in milliseconds.
+    #[serde(default)]
+    millis: u64,
 }
 
 /// A lease that this server holds. Dropped without [`Lease::release`] it runs out.
@@ -56,7 +70,7 @@ impl Leases {
     /// Leases that run out after `time` without a sign of life.
     pub fn new(lake: Lake, time: Duration) -> Self {
         let holder = Uuid::new_v4().simple().to_string().into();
-        Self { lake, holder, time: time.max(Duration::from_millis(100)) }
+        Self { lake, holder, time: time.max(Duration::from_millis(100)), seen: Arc::default() }
     }
 
     /// How long a lease lasts without a sign of life.
@@ -74,9 +88,10 @@ impl Leases {
         if newest > 0 && self.is_held(name, newest).await? {
             return Ok(None);
         }
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let epoch = newest + 1;
         let since = Instant::now();
-        let taken = self.lake.create_object(&path(name, epoch), self.text(self.time)).await?;
+        let taken = self.lake.create_object(&path(name, epoch), self.held()).await?;
         // Its number may have been taken and removed since the listing.
         if !taken || self.epochs(name).await?.last() != Some(&epoch) {
             return Ok(None);
@@ -96,8 +111,29 @@ impl Leases {
         let path = path(name, epoch);
         let Some(bytes) = self.lake.read_object(&path).await? else { return Ok(false) };
         // What cannot be read was not written by a holder that lives.
-        let Ok(epoch) = serde_json::from_slice::<Epoch>(&bytes) else { return Ok(false) };
-        Ok(epoch.expires > Utc::now().timestamp_millis())
+        let Ok(found) = serde_json::from_slice::<Epoch>(&bytes) else { return Ok(false) };
+        Ok(self.still_held(name, epoch, &found, Utc::now().timestamp_millis(), Instant::now()))
+    }
+
+    /// Whether a lease is held, when this server's clocks show this.
+    fn still_held(&self, name: &str, epoch: u64, found: &Epoch, wall: i64, now: Instant) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = u64::try_from(found.expires.saturating_sub(wall)).unwrap_or_default();
+        let time = self.time.max(Duration::from_millis(found.millis));
+        if Duration::from_millis(left) <= time {
+            seen.remove(name);
+            return left > 0;
+        }
+        let expires = found.expires;
+        match seen.get(name) {
+            Some(seen) if (seen.epoch, seen.expires) == (epoch, expires) => {
+                now.duration_since(seen.since) < time
+            }
+            _ => {
+                seen.insert(name.to_owned(), Seen { epoch, expires, since: now });
+                true
+            }
+        }
     }
 
     /// The epochs of a lease, oldest first.
@@ -109,10 +145,14 @@ impl Leases {
         Ok(epochs)
     }
 
-    fn text(&self, time: Duration) -> Vec<u8> {
-        let time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let expires = Utc::now().timestamp_millis().saturating_add(time);
-        let epoch = Epoch { holder: self.holder.to_string(), expires };
+    /// That it is held for its time from now on.
+    fn held(&self) -> Vec<u8> {
+        let millis = u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX);
+        self.text(Utc::now().timestamp_millis().saturating_add_unsigned(millis), millis)
+    }
+
+    fn text(&self, expires: i64, millis: u64) -> Vec<u8> {
+        let epoch = Epoch { holder: self.holder.to_string(), expires, millis };
         // A struct of a text and a number is always JSON.
         serde_json::to_vec(&epoch).unwrap_or_default()
     }
@@ -159,7 +199,7 @@ impl Lease {
         }
         if self.is_held().await? {
             let path = path(&self.name, self.epoch);
-            self.leases.lake.put_object(&path, self.leases.text(Duration::ZERO)).await?;
+            self.leases.lake.put_object(&path, self.leases.text(0, 0)).await?;
         }
         Ok(())
     }
@@ -180,8 +220,7 @@ impl Lease {
                     if leases.epochs(&name).await?.last() != Some(&own) {
                         return Ok(false);
                     }
-                    let text = leases.text(leases.time);
-                    leases.lake.put_object(&path(&name, own), text).await?;
+                    leases.lake.put_object(&path(&name, own), leases.held()).await?;
                     Ok::<_, LedgerError>(true)
                 };
                 // A store that hangs must not keep a holder in its belief.
