@@ -1,7 +1,8 @@
 """Reads shared tables with the client of those who made the protocol.
 
 share.py list PROFILE                                  all tables
-share.py load PROFILE TABLE [limit=N] [version=N]      columns, and rows as text, sorted
+share.py load PROFILE TABLE [limit=N] [version=N] [hints=JSON]
+                                                       columns, and rows as text, sorted
 share.py changes PROFILE TABLE version=N since=N       rows of a version with the changes since
 share.py refused PROFILE TABLE                         the status with which it is refused
 With columns=a,b only these.
@@ -50,7 +51,9 @@ def main():
             return
         sys.exit("it was not refused")
     number = {name: int(options[name]) for name in ("limit", "version") if name in options}
-    frame = chosen(delta_sharing.load_as_pandas(url, **number), options)
+    hints = options.get("hints")
+    frame = delta_sharing.load_as_pandas(url, **number, jsonPredicateHints=hints)
+    frame = chosen(frame, options)
     if what == "load":
         print(json.dumps({"columns": list(frame.columns), "rows": sorted(rows(frame))}))
         return

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stedi_server::auth::Role;
 
 use super::{DERIVED, Site, versions};
@@ -77,6 +77,16 @@ async fn it_lists_and_loads_tables() {
     let curated = "stedi.curated.machine_learning_curated";
     let limited = read(&trainer, &["load", curated, "limit=2"]).await;
     assert_eq!(limited["rows"].as_array().unwrap().len(), 2);
+    // Hints of a condition leave out files that have no row of it.
+    let column = json!({ "op": "column", "name": "sensorReadingTime", "valueType": "long" });
+    let value = |value: &str| json!({ "op": "literal", "value": value, "valueType": "long" });
+    let all = read(&trainer, &["load", curated]).await;
+    for (value, rows) in [(value("0"), all["rows"].clone()), (value("5000000"), json!([]))] {
+        let hint = json!({ "op": "greaterThanOrEqual", "children": [&column, value] });
+        let hinted = read(&trainer, &["load", curated, &format!("hints={hint}")]).await;
+        assert_eq!(hinted["columns"], all["columns"]);
+        assert_eq!(hinted["rows"], rows, "{hint}");
+    }
     let denied = read(&trainer, &["refused", "stedi.trusted.accelerometer_trusted"]).await;
     assert_eq!(denied, 404);
 }
