@@ -167,8 +167,12 @@ class Soak:
             number += 1
             server, name = self.any(), f"soak-{number}"
             starts = server.starts
-            if self.ask("snapshot", server, "POST", "/v1/snapshots", {"name": name}) is None:
-                continue
+            # While rows of somebody who withdrew are still being taken out, none is made.
+            while self.ask("snapshot", server, "POST", "/v1/snapshots", {"name": name}) is None:
+                if self.over.wait(0.5):
+                    return
+                server = self.any()
+                starts = server.starts
             out = self.options.work / "pulled" / name
             stedi = [self.options.bin / "stedi", "--server", server.url, "--token", server.token, "snapshot"]
             done = subprocess.run([*stedi, "pull", name, "--out", out], capture_output=True, text=True)
