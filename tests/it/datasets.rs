@@ -1,7 +1,9 @@
 //! Snapshots: made, kept, read, removed.
 
 mod bucket;
+mod flight;
 mod followed;
+mod kept;
 mod made;
 mod many;
 mod pulled;

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Fate, Proxy, SeaweedFs, Serving, Site};
+use crate::support::{Gate, SeaweedFs, Serving, Site, customer};
 use crate::writers::share_keys;
 
 const TOML: &str = "[consent]\ngrace_seconds = 0\nlease_seconds = 2\n[promotion]\nlease_seconds = 2\nafter_load_seconds = -1\n\
@@ -31,61 +31,13 @@ enum Away {
     Paused,
 }
 
-/// What happens between the first server and the store.
-#[derive(Default)]
-struct Gate {
-    /// It is looked for the request.
-    armed: AtomicBool,
-    /// Nothing passes.
-    shut: AtomicBool,
-    /// It was shut and is open again.
-    again: AtomicBool,
-    /// Commits since then.
-    late: AtomicUsize,
-}
-
-impl Gate {
-    /// Shuts at the first request for which `at` holds, and counts later those for which `commits` does.
-    fn proxy(
-        self: &Arc<Self>,
-        s3: &SeaweedFs,
-        at: impl Fn(&str) -> bool + Send + Sync + 'static,
-        commits: impl Fn(&str) -> bool + Send + Sync + 'static,
-    ) -> Proxy {
-        let gate = Arc::clone(self);
-        Proxy::start(&s3.endpoint(), move |line| {
-            if gate.again.load(Ordering::SeqCst) && commits(line) {
-                eprintln!("late: {line}");
-                gate.late.fetch_add(1, Ordering::SeqCst);
-            }
-            if at(line) && gate.armed.swap(false, Ordering::SeqCst) {
-                gate.shut.store(true, Ordering::SeqCst);
-            }
-            let began = Instant::now();
-            while gate.shut.load(Ordering::SeqCst) && began.elapsed() < PATIENCE {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Fate::Passed
-        })
-    }
-
-    async fn is_shut(&self) {
-        let began = Instant::now();
-        while !self.shut.load(Ordering::SeqCst) {
-            assert!(began.elapsed() < PATIENCE, "the request never comes");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn open(&self) {
-        self.again.store(true, Ordering::SeqCst);
-        self.shut.store(false, Ordering::SeqCst);
-    }
-}
-
 async fn start(folder: &Path, environment: &[(String, String)]) -> Site {
+    start_as(TOML, folder, environment).await
+}
+
+async fn start_as(toml: &str, folder: &Path, environment: &[(String, String)]) -> Site {
     std::fs::create_dir_all(folder).unwrap();
-    let serving = Serving::start_with(folder, TOML, |command| {
+    let serving = Serving::start_with(folder, toml, |command| {
         command.args(["--storage", "s3://lake/two"]).envs(environment.iter().cloned());
     });
     Site { serving: serving.await }
@@ -244,4 +196,100 @@ moves! {
     a_revocation_of_a_server_that_is_killed: revocation(purges), Killed;
     a_revocation_of_a_server_that_is_cut_off: revocation(purges), Cut;
     a_revocation_of_a_server_that_is_paused: revocation(certifies), Paused;
+}
+
+/// Nobody takes consent's work over from a server that stands still for a while.
+fn patient() -> String {
+    let short = "grace_seconds = 0\nlease_seconds = 2";
+    assert!(TOML.contains(short));
+    TOML.replacen(short, "grace_seconds = 0\nlease_seconds = 60", 1)
+}
+
+/// An erasure is acknowledged before anything is deleted, and from then on no server takes a record of
+/// whoever goes.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(
+    not(all(seaweedfs, python_readers)),
+    ignore = "SeaweedFS is not installed; tests/run installs it"
+)]
+async fn who_is_acknowledged_is_kept_out_before_anything_is_erased() {
+    let s3 = SeaweedFs::start();
+    let direct = s3.environment();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate::default());
+    let fences = |line: &str| is_commit(line) && line.contains("/landing/");
+    let proxy = gate.proxy(&s3, fences, |_| false);
+    let one = start_as(&patient(), &folder.path().join("one"), &proxy.through(&direct)).await;
+    one.customers(&["ada", "bob"]).await;
+    let other = folder.path().join("other");
+    share_keys(&folder.path().join("one/.stedi"), &other.join(".stedi"));
+    let other = start_as(&patient(), &other, &direct).await;
+
+    gate.armed.store(true, Ordering::SeqCst);
+    let asked = one.post("/v1/erasures").json(&json!({ "email": "ada@rev" }));
+    let asked = tokio::spawn(asked.send());
+    gate.is_shut().await;
+    let list = other.serving.json("/v1/erasures").await;
+    let erasure = &list["erasures"][0];
+    assert!(erasure["acknowledged"].is_u64() && erasure["state"] == "running", "{list}");
+    let send = async |table: &str, record: String| {
+        let result = other.load(table, record).await;
+        (result["accepted"].as_u64().unwrap(), result["suppressed"].as_u64().unwrap())
+    };
+    assert_eq!(send("customer_landing", customer("ada", 20, 1000)).await, (0, 1));
+    let late = json!({ "user": "ada@rev", "timestamp": 5, "x": 9, "y": 9, "z": 9 });
+    assert_eq!(send("accelerometer_landing", late.to_string()).await, (0, 1));
+    assert_eq!(send("customer_landing", customer("eve", 20, 1000)).await, (1, 0));
+
+    gate.open();
+    asked.await.unwrap().unwrap();
+    let path = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
+    let ended = other.ended(&path).await;
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    let left = "SELECT count(*) FROM customer_landing WHERE email = 'ada@rev'";
+    assert_eq!(other.sql(left).await, json!([[0]]));
+}
+
+/// A hold that comes after it was looked for holds, and before the erasure is acknowledged, waits to know
+/// which of the two it is.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(
+    not(all(seaweedfs, python_readers)),
+    ignore = "SeaweedFS is not installed; tests/run installs it"
+)]
+async fn a_hold_waits_for_the_erasure_that_another_server_acknowledges() {
+    let s3 = SeaweedFs::start();
+    let direct = s3.environment();
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate::default());
+    let denies = |line: &str| line.starts_with("PUT ") && line.contains("/system/deny/");
+    let proxy = gate.proxy(&s3, denies, |_| false);
+    let one = start_as(&patient(), &folder.path().join("one"), &proxy.through(&direct)).await;
+    one.customers(&["ada", "bob"]).await;
+    let other = folder.path().join("other");
+    share_keys(&folder.path().join("one/.stedi"), &other.join(".stedi"));
+    let other = start_as(&patient(), &other, &direct).await;
+
+    gate.armed.store(true, Ordering::SeqCst);
+    let asked = tokio::spawn(one.post("/v1/erasures").json(&json!({ "email": "ada@rev" })).send());
+    gate.is_shut().await;
+    let hold = |name: &str| {
+        let body = json!({ "email": format!("{name}@rev"), "reason": "claim 119" });
+        other.post("/v1/legal-holds").json(&body).send()
+    };
+    let hers = tokio::spawn(hold("ada"));
+    // Whom no erasure names waits for none.
+    assert_eq!(hold("bob").await.unwrap().status(), 201);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!hers.is_finished(), "{:?}", hers.await.unwrap().unwrap().text().await);
+    gate.open();
+    let erasure = asked.await.unwrap().unwrap();
+    assert_eq!(erasure.status(), 202);
+    let erasure: Value = erasure.json().await.unwrap();
+    let hold = hers.await.unwrap().unwrap();
+    assert_eq!(hold.status(), 201);
+    let hold: Value = hold.json().await.unwrap();
+    assert_eq!(hold["erasure"], erasure["id"], "{hold}");
+    let path = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
+    assert_eq!(other.ended(&path).await["state"], "succeeded");
 }

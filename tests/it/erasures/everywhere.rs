@@ -127,6 +127,7 @@ async fn gone_everywhere(site: Site, folder: &Path, root: &str, environment: &[(
     let bobs = site.rows("bob", &bob).await;
     assert!(bobs.iter().all(|rows| !rows.as_array().unwrap().is_empty()), "{bobs:?}");
 
+    let [hers, his] = looked_for(&site).await.try_into().unwrap();
     let trusted = site.serving.json("/v1/tables/customer_trusted").await["version"].as_u64();
     let erasure = site.erase(json!({ "email": " ADA@rev ", "reason": "by letter" })).await;
     let id = erasure["id"].as_str().unwrap();
@@ -189,6 +190,8 @@ async fn gone_everywhere(site: Site, folder: &Path, root: &str, environment: &[(
         .sum();
     // The principal, and two statements that asked for her.
     assert!(redacted >= 3, "{audit}");
+    // What was asked for her is not to be seen any more, not even by its hash.
+    assert_eq!(looked_for(&site).await, [his], "{hers}");
     // Everybody else's rows are as they were, row for row.
     assert_eq!(site.rows("bob", &bob).await, bobs);
 
@@ -206,6 +209,23 @@ async fn gone_everywhere(site: Site, folder: &Path, root: &str, environment: &[(
     assert!(after.is_empty(), "{after:#?}");
 
     proved(&site, folder, &work).await;
+}
+
+/// The statements with which somebody was looked up by e-mail, as the audit has them: in the order of their
+/// first time.
+async fn looked_for(site: &Site) -> Vec<String> {
+    let records = site.serving.json("/v1/audit?limit=1000").await;
+    let mut found = Vec::new();
+    // The newest are first.
+    for record in records["records"].as_array().unwrap().iter().rev() {
+        let statement = record["statement"].as_str().unwrap_or_default().to_owned();
+        if statement.contains("max(subject_id) FROM customer_landing WHERE email")
+            && !found.contains(&statement)
+        {
+            found.push(statement);
+        }
+    }
+    found
 }
 
 fn reading(name: &str, time: i64) -> String {
