@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -217,8 +217,15 @@ async fn who_is_acknowledged_is_kept_out_before_anything_is_erased() {
     let direct = s3.environment();
     let folder = tempfile::tempdir().unwrap();
     let gate = Arc::new(Gate::default());
-    let fences = |line: &str| is_commit(line) && line.contains("/landing/");
-    let proxy = gate.proxy(&s3, fences, |_| false);
+    // It is denied and acknowledged, and it is being looked for what is to be erased.
+    let denied = AtomicBool::new(false);
+    let looks = move |line: &str| {
+        denied
+            .fetch_or(line.starts_with("PUT ") && line.contains("/system/deny/"), Ordering::SeqCst);
+        let reads = line.starts_with("GET ") && line.contains("/landing/");
+        reads && line.contains(".parquet") && denied.load(Ordering::SeqCst)
+    };
+    let proxy = gate.proxy(&s3, looks, |_| false);
     let one = start_as(&patient(), &folder.path().join("one"), &proxy.through(&direct)).await;
     one.customers(&["ada", "bob"]).await;
     let other = folder.path().join("other");

@@ -79,11 +79,16 @@ async fn compacted_aged_and_purged_away_it_is_there_until_the_snapshot_goes() {
     maintain(&site).await;
     assert!(names.iter().all(|name| is_removed(&table, name)), "{names:?}");
     std::fs::write(table.join("part-stray.parquet"), "left behind").unwrap();
-    age(&table);
+    // The version of an hour ago is one that came behind that, and has a checkpoint.
     site.customers(&["dan"], 1..20).await;
+    maintain(&site).await;
+    age(&table);
+    site.customers(&["fay"], 1..20).await;
     maintain(&site).await;
     assert!(!table.join("part-stray.parquet").exists());
     assert!(names.iter().all(|name| !is_removed(&table, name)), "the log still knows them");
+    // Now nothing but the pin keeps them.
+    maintain(&site).await;
     assert_eq!(site.files(&lake, &manifest), files);
 
     // A purge takes all of the past, and not this.
