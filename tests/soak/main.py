@@ -192,7 +192,8 @@ class Soak:
             subprocess.run(["rm", "-rf", out], check=True)
 
     def withdraw(self):
-        while not self.over.wait(9):
+        # Each is a promotion, a purge and a scan of its own, unless they are asked for together.
+        while not self.over.wait(20):
             if (one := self.people.leave()) is None:
                 continue
             kind = "erasures" if random.random() < 0.3 else "revocations"
@@ -232,7 +233,8 @@ class Soak:
     # In the end.
 
     def settle(self):
-        stop = time.monotonic() + 300
+        # What has queued up is carried out first.
+        stop = time.monotonic() + 900
         for kind in ("revocations", "erasures"):
             def some(state):
                 return self.servers[0].json("GET", f"/v1/{kind}?state={state}&limit=200")[kind]
