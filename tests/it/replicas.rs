@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::{Gate, SeaweedFs, Serving, Site, customer};
+use crate::support::{Gate, Proxy, SeaweedFs, Serving, Site, customer};
 use crate::writers::share_keys;
 
 const TOML: &str = "[consent]\ngrace_seconds = 0\nlease_seconds = 2\n[promotion]\nlease_seconds = 2\nafter_load_seconds = -1\n\
@@ -198,11 +199,35 @@ moves! {
     a_revocation_of_a_server_that_is_paused: revocation(certifies), Paused;
 }
 
-/// Nobody takes consent's work over from a server that stands still for a while.
-fn patient() -> String {
-    let short = "grace_seconds = 0\nlease_seconds = 2";
-    assert!(TOML.contains(short));
-    TOML.replacen(short, "grace_seconds = 0\nlease_seconds = 60", 1)
+/// Two servers, of which the first one has its door to the store, and ada and bob are known.
+struct Two {
+    gate: Arc<Gate>,
+    one: Site,
+    other: Site,
+    _s3: SeaweedFs,
+    _proxy: Proxy,
+    _folder: TempDir,
+}
+
+impl Two {
+    /// Nobody takes consent's work over from a server that stands still for a while.
+    async fn start(shuts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let short = "grace_seconds = 0\nlease_seconds = 2";
+        assert!(TOML.contains(short));
+        let toml = TOML.replacen(short, "grace_seconds = 0\nlease_seconds = 60", 1);
+        let s3 = SeaweedFs::start();
+        let direct = s3.environment();
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Arc::new(Gate::default());
+        let proxy = gate.proxy(&s3, shuts, |_| false);
+        let one = start_as(&toml, &folder.path().join("one"), &proxy.through(&direct)).await;
+        one.customers(&["ada", "bob"]).await;
+        let other = folder.path().join("other");
+        share_keys(&folder.path().join("one/.stedi"), &other.join(".stedi"));
+        let other = start_as(&toml, &other, &direct).await;
+        gate.armed.store(true, Ordering::SeqCst);
+        Self { gate, one, other, _s3: s3, _proxy: proxy, _folder: folder }
+    }
 }
 
 /// An erasure is acknowledged before anything is deleted, and from then on no server takes a record of
@@ -213,10 +238,6 @@ fn patient() -> String {
     ignore = "SeaweedFS is not installed; tests/run installs it"
 )]
 async fn who_is_acknowledged_is_kept_out_before_anything_is_erased() {
-    let s3 = SeaweedFs::start();
-    let direct = s3.environment();
-    let folder = tempfile::tempdir().unwrap();
-    let gate = Arc::new(Gate::default());
     // It is denied and acknowledged, and it is being looked for what is to be erased.
     let denied = AtomicBool::new(false);
     let looks = move |line: &str| {
@@ -225,14 +246,7 @@ async fn who_is_acknowledged_is_kept_out_before_anything_is_erased() {
         let reads = line.starts_with("GET ") && line.contains("/landing/");
         reads && line.contains(".parquet") && denied.load(Ordering::SeqCst)
     };
-    let proxy = gate.proxy(&s3, looks, |_| false);
-    let one = start_as(&patient(), &folder.path().join("one"), &proxy.through(&direct)).await;
-    one.customers(&["ada", "bob"]).await;
-    let other = folder.path().join("other");
-    share_keys(&folder.path().join("one/.stedi"), &other.join(".stedi"));
-    let other = start_as(&patient(), &other, &direct).await;
-
-    gate.armed.store(true, Ordering::SeqCst);
+    let Two { gate, one, other, .. } = &Two::start(looks).await;
     let asked = one.post("/v1/erasures").json(&json!({ "email": "ada@rev" }));
     let asked = tokio::spawn(asked.send());
     gate.is_shut().await;
@@ -265,19 +279,8 @@ async fn who_is_acknowledged_is_kept_out_before_anything_is_erased() {
     ignore = "SeaweedFS is not installed; tests/run installs it"
 )]
 async fn a_hold_waits_for_the_erasure_that_another_server_acknowledges() {
-    let s3 = SeaweedFs::start();
-    let direct = s3.environment();
-    let folder = tempfile::tempdir().unwrap();
-    let gate = Arc::new(Gate::default());
     let denies = |line: &str| line.starts_with("PUT ") && line.contains("/system/deny/");
-    let proxy = gate.proxy(&s3, denies, |_| false);
-    let one = start_as(&patient(), &folder.path().join("one"), &proxy.through(&direct)).await;
-    one.customers(&["ada", "bob"]).await;
-    let other = folder.path().join("other");
-    share_keys(&folder.path().join("one/.stedi"), &other.join(".stedi"));
-    let other = start_as(&patient(), &other, &direct).await;
-
-    gate.armed.store(true, Ordering::SeqCst);
+    let Two { gate, one, other, .. } = &Two::start(denies).await;
     let asked = tokio::spawn(one.post("/v1/erasures").json(&json!({ "email": "ada@rev" })).send());
     gate.is_shut().await;
     let hold = |name: &str| {
