@@ -9,7 +9,8 @@ use stedi_server::config::MaintenanceConfig;
 use stedi_server::lake::{CompactionRules, LakeError, Watch};
 
 use super::{
-    age_all, customer, derived_equal_their_selects, eager, keeper, maintain, ordered, reading, rows,
+    age_all, customer, derived_equal_their_selects, eager, folder, keeper, maintain, names,
+    ordered, reading, rows,
 };
 use crate::support::{TABLES, TestLake, author, sized};
 
@@ -143,6 +144,9 @@ async fn a_promotion_that_replaces_the_same_files_wins() {
     let outcome = compaction.commit(&lake.app.lake, "trusted", &author()).await;
     assert!(matches!(outcome, Err(LakeError::Conflict { .. })), "{outcome:?}");
     assert_eq!(rows(&lake, TRUSTED).await, before);
+    // No purge has to wait for what it leaves.
+    let left = names(&folder(&lake, TRUSTED).join("rewritten"));
+    assert!(left.is_empty(), "{left:?}");
     derived_equal_their_selects(&lake, "the promotion was first").await;
 }
 

@@ -94,9 +94,9 @@ impl Rewritten {
     /// of its files are still there and the columns are the same.
     ///
     /// # Errors
-    /// [`LakeError::Conflict`] if somebody else replaced one of the files. The new ones stay until they
-    /// are removed as unreferenced: whether a commit that was reported as failed is in the log may
-    /// be unknown.
+    /// [`LakeError::Conflict`] if somebody else replaced one of the files. The new ones are removed then,
+    /// so that no purge has to wait until nobody can commit them any more; after other errors they stay:
+    /// whether a commit that was reported as failed is in the log may be unknown.
     pub async fn commit(
         self,
         lake: &Lake,
@@ -139,8 +139,12 @@ impl Rewritten {
                 || table.columns()? != columns
                 || before.is_purged_since(&table)?
             {
-                return Err(conflict());
+                break;
             }
+        }
+        // If the log has no compaction since, it does not have this one.
+        if table.txn(COMPACTION).await? == before.txn(COMPACTION).await? {
+            written.discard(&table).await;
         }
         Err(conflict())
     }
