@@ -42,6 +42,7 @@ mod loads;
 mod maintenance;
 mod metrics;
 mod model;
+mod newcomers;
 mod once;
 mod openapi;
 mod own_pipeline;

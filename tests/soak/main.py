@@ -1,6 +1,7 @@
 """Work of all kinds on two servers for some time, and what must hold in the end. See `run`."""
 import argparse
 import collections
+import http.client
 import json
 import pathlib
 import random
@@ -22,6 +23,8 @@ PLANNED = {"consent_changed", "redacting", "redacted", "snapshot_not_found", "co
            "history_purged", "too_many_statements", "queue_full"}
 # Readings of one customer and load.
 READINGS = 40
+# Within how many seconds after an acknowledgement each server has cut off what it still sends.
+NOTICED = 2
 # By how much memory may be more in the last third than in the one before.
 GROWTH = 1.2
 
@@ -64,6 +67,8 @@ class Soak:
         self.counts, self.planned, self.faults = collections.Counter(), collections.Counter(), []
         self.seconds = collections.defaultdict(list)
         self.memory = []
+        # When each withdrawal was acknowledged; None until it is.
+        self.withdrawals = []
 
     def start(self):
         for name in ("first", "second"):
@@ -82,8 +87,10 @@ class Soak:
         except Exception as error:
             if server.leaving or server.starts != starts:
                 self.planned["the server went"] += 1
-                return None
-            self.faults.append(f"{what}: {error!r}")
+            elif what == "statement" and isinstance(error, http.client.IncompleteRead) and self.withdrew(begin):
+                self.planned["result cut off"] += 1
+            else:
+                self.faults.append(f"{what}: {error!r}")
             return None
         self.counts[what] += 1
         self.seconds[what].append(time.perf_counter() - begin)
@@ -98,6 +105,10 @@ class Soak:
         else:
             self.faults.append(f"{what}: {status} {text[:300]}")
         return None
+
+    def withdrew(self, since):
+        """Whether a consent may have ended since then, or shortly before, so that results are cut off."""
+        return any(end is None or end > since - NOTICED for end in self.withdrawals)
 
     # What goes on all the time; each in a thread of its own.
 
@@ -202,7 +213,9 @@ class Soak:
             if found is None:
                 continue
             subject, server = json.loads(found)["rows"][0][0], self.any()
+            self.withdrawals.append(None)
             answer = self.ask(kind, server, "POST", f"/v1/{kind}", {"email": email(one)})
+            self.withdrawals[-1] = time.perf_counter()
             if answer is None:
                 continue
             with self.people.lock:

@@ -25,35 +25,63 @@ impl Saga {
         parts: &mut [Part],
     ) -> Result<bool, ConsentError> {
         self.before(attempt, parts).await?;
-        let work = self.promotions.work();
-        loop {
-            let asker = Asker::service();
-            let run = match self.promotions.ask(asker, PromotionCause::Consent, None, None).await {
-                Ok(run) => run,
-                Err(error) => {
-                    tracing::warn!(revocation = attempt.id, %error, "no promotion was begun");
-                    if pause(attempt, AGAIN, "a promotion can be begun").await {
-                        continue;
-                    }
-                    return Ok(false);
-                }
-            };
-            let (id, mut run) = (run.id.clone(), run);
-            attempt.run().what.waits = Some(format!("promotion {id}"));
-            while !run.state.is_final() {
-                if attempt.stop.is_cancelled() {
-                    return Ok(false);
-                }
-                run = work.wait(&id, WAIT).await?;
-            }
-            if run.what.tables.iter().all(|table| table.state == TableState::Succeeded) {
-                break;
-            }
-            tracing::warn!(revocation = attempt.id, promotion = id, "it did not succeed");
-            if !pause(attempt, AGAIN, &format!("promotion {id} did not succeed")).await {
+        while let Some(why) = self.promoted(attempt).await? {
+            if !pause(attempt, AGAIN, &why).await {
                 return Ok(false);
             }
         }
+        self.deleted(attempt, parts).await?;
+        Ok(true)
+    }
+
+    /// The same, if one promotion is enough; false, a while later, where it is not, or the attempt is to
+    /// stop.
+    pub(super) async fn try_delete(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        parts: &mut [Part],
+    ) -> Result<bool, ConsentError> {
+        self.before(attempt, parts).await?;
+        if let Some(why) = self.promoted(attempt).await? {
+            pause(attempt, AGAIN, &why).await;
+            return Ok(false);
+        }
+        self.deleted(attempt, parts).await?;
+        Ok(true)
+    }
+
+    /// Promotes all tables, and says what it waits for where not all are up to date then.
+    async fn promoted(&self, attempt: &Attempt<'_, Self>) -> Result<Option<String>, ConsentError> {
+        let asked =
+            self.promotions.ask(Asker::service(), PromotionCause::Consent, None, None).await;
+        let mut run = match asked {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(revocation = attempt.id, %error, "no promotion was begun");
+                return Ok(Some("a promotion can be begun".to_owned()));
+            }
+        };
+        let id = run.id.clone();
+        attempt.run().what.waits = Some(format!("promotion {id}"));
+        while !run.state.is_final() {
+            if attempt.stop.is_cancelled() {
+                return Ok(Some(format!("promotion {id}")));
+            }
+            run = self.promotions.work().wait(&id, WAIT).await?;
+        }
+        if run.what.tables.iter().all(|table| table.state == TableState::Succeeded) {
+            return Ok(None);
+        }
+        tracing::warn!(revocation = attempt.id, promotion = id, "it did not succeed");
+        Ok(Some(format!("promotion {id} did not succeed")))
+    }
+
+    /// The rows are out of the tables.
+    async fn deleted(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        parts: &mut [Part],
+    ) -> Result<(), ConsentError> {
         // Who left by these promotions, and of whom nobody knows yet, did not ask for this one.
         self.look_on(attempt).await?;
         let mut after: Vec<CertifiedTable> = Vec::new();
@@ -86,7 +114,7 @@ impl Saga {
             part.run.what.deleted = Some(now);
             part.run.what.step = RevocationStep::Redact;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Notes what the tables are before anything is deleted, once: derived ones, and where somebody is

@@ -1,13 +1,13 @@
 //! Step three, of an erasure five: what the tables leave behind is removed for good.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use stedi_openapi::{CertifiedTable, RevocationStep};
 
 use super::error::ConsentError;
-use super::saga::{Part, Saga, pause};
+use super::saga::{OTHERS, Part, Saga, pause};
 use crate::lake::{Pins, PurgeOrder, Purged};
 use crate::ledger::Attempt;
 use crate::maintenance::Purging;
@@ -16,42 +16,28 @@ use crate::maintenance::Purging;
 const AGAIN: Duration = Duration::from_secs(1);
 /// How late: what it waits for may end earlier.
 const AT_THE_LATEST: Duration = Duration::from_secs(60);
-/// How soon it is looked whether somebody else came who must not wait for a purge.
-const OTHERS: Duration = Duration::from_secs(2);
-
-/// How a purge of tables went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Went {
-    /// Everything is removed.
-    Through,
-    /// It has to wait, and somebody else waits whose rows are still in the tables.
-    GaveWay,
-    /// The attempt is to stop.
-    Stopped,
-}
 
 impl Saga {
     /// Purges every table of the versions that may hold the rows of the one whose turn it is, then lifts
     /// the denial; of the others too whose rows went with that. One that comes meanwhile does not make
-    /// it wait longer.
+    /// it wait longer. False where the attempt is to stop.
     pub(super) async fn purge(
         &self,
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
-    ) -> Result<Went, ConsentError> {
+    ) -> Result<bool, ConsentError> {
         let own = parts.iter().filter(|part| part.own).flat_map(|part| &part.run.what.tables);
         let through = own.map(|table| (table.table.clone(), table.version_after)).collect();
         // The version with which the history of each begins; none of a table that is not there.
         let mut begins: BTreeMap<String, Option<u64>> = BTreeMap::new();
-        let went = self.purge_tables(attempt, through, |table, purged| {
+        let all = self.purge_tables(attempt, through, |table, purged| {
             begins.insert(table.to_owned(), purged.map(|purged| purged.version));
             if let Some(purged) = purged {
                 note(parts, purged);
             }
         });
-        let went = went.await?;
-        if went != Went::Through {
-            return Ok(went);
+        if !all.await? {
+            return Ok(false);
         }
         let gone = |table: &CertifiedTable| {
             let begins = begins.get(&table.table);
@@ -68,22 +54,29 @@ impl Saga {
             part.run.what.purged = Some(now);
             part.run.what.step = RevocationStep::Verify;
         }
-        Ok(Went::Through)
+        Ok(true)
     }
-}
 
-impl Saga {
     /// Purges tables, each through a version, and says what became of each (nothing where there is no
-    /// such table).
-    pub(super) async fn purge_tables(
+    /// such table). Who comes meanwhile waits for one table at most until their rows are taken out, and
+    /// no table waits for more than one such round. False where the attempt is to stop.
+    async fn purge_tables(
         &self,
         attempt: &Attempt<'_, Self>,
         mut through: BTreeMap<String, u64>,
         mut done: impl FnMut(&str, Option<&Purged>),
-    ) -> Result<Went, ConsentError> {
+    ) -> Result<bool, ConsentError> {
+        let mut looked_at = Instant::now();
         while !through.is_empty() {
             let (mut until, mut why) = (None::<i64>, String::new());
             for (table, version) in through.clone() {
+                if looked_at.elapsed() >= OTHERS {
+                    self.catch_up(attempt).await?;
+                    looked_at = Instant::now();
+                    if attempt.stop.is_cancelled() {
+                        return Ok(false);
+                    }
+                }
                 let consenting = self.pipeline.consent.as_ref().map(|it| it.consenting.as_str());
                 let mut looked = None;
                 if consenting == Some(table.as_str()) {
@@ -116,7 +109,7 @@ impl Saga {
                     Ok(Purging::Held(held, by)) => {
                         why = format!("{table}: {held:?} {}", by.join(", "));
                     }
-                    Err(_) if attempt.stop.is_cancelled() => return Ok(Went::Stopped),
+                    Err(_) if attempt.stop.is_cancelled() => return Ok(false),
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -125,19 +118,20 @@ impl Saga {
             }
             let left = until.map_or(0, |until| until.saturating_sub(Utc::now().timestamp_millis()));
             let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-            let mut left = left.clamp(AGAIN, AT_THE_LATEST);
-            while !left.is_zero() {
-                if !self.behind(attempt).await?.is_empty() {
-                    return Ok(Went::GaveWay);
+            let end = Instant::now() + left.clamp(AGAIN, AT_THE_LATEST);
+            loop {
+                let came = self.catch_up(attempt).await?;
+                looked_at = Instant::now();
+                let left = end.saturating_duration_since(looked_at).min(OTHERS);
+                if came > 0 || left.is_zero() {
+                    break;
                 }
-                let now = left.min(OTHERS);
-                if !pause(attempt, now, &why).await {
-                    return Ok(Went::Stopped);
+                if !pause(attempt, left, &why).await {
+                    return Ok(false);
                 }
-                left = left.saturating_sub(now);
             }
         }
-        Ok(Went::Through)
+        Ok(true)
     }
 }
 

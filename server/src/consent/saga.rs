@@ -9,12 +9,12 @@ use stedi_openapi::{
     CertificateKind, Code, RevocationCause, RevocationInfo, RevocationRun, RevocationStep,
     WorkState,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::error::ConsentError;
 use super::holds::Holds;
 use super::looks::Looks;
-use super::purge::Went;
 use super::secrets::{Secret, Secrets};
 use super::service::ConsentRules;
 use crate::lake::Lake;
@@ -26,6 +26,9 @@ use crate::pipeline::Pipeline;
 use crate::promotion::{Promotion, Promotions};
 use crate::query::Statements;
 use crate::snapshot::Snapshots;
+
+/// How soon it is looked whether somebody came who must not wait for a purge or a scan.
+pub(super) const OTHERS: Duration = Duration::from_secs(2);
 
 /// What a revocation or an erasure takes.
 #[derive(Clone, Debug)]
@@ -169,11 +172,7 @@ impl Kind for Saga {
                     self.delete(attempt, &mut parts).await?
                 }
                 RevocationStep::Redact => self.redact(attempt, &mut parts).await?,
-                RevocationStep::Purge => match self.purge(attempt, &mut parts).await? {
-                    Went::Through => true,
-                    Went::GaveWay => self.catch_up(attempt).await?,
-                    Went::Stopped => false,
-                },
+                RevocationStep::Purge => self.purge(attempt, &mut parts).await?,
                 RevocationStep::Verify => self.verify(attempt, &mut parts).await?,
                 RevocationStep::Certify => self.certify(attempt, &mut parts).await?,
                 RevocationStep::Done => break,
@@ -247,32 +246,48 @@ impl Saga {
         Ok((step, all))
     }
 
-    /// Those that wait behind a purge and whose rows are still in the tables.
-    pub(super) async fn behind(
+    /// Waits for a part of the work, and meanwhile takes the rows of those out of the tables who come.
+    pub(super) async fn meanwhile<T>(
         &self,
         attempt: &Attempt<'_, Self>,
-    ) -> Result<Vec<Part>, ConsentError> {
-        let mut parts = self.parts(attempt).await?;
-        parts.retain(|part| !part.own && part.run.what.step < RevocationStep::Purge);
-        Ok(parts)
+        part: impl Future<Output = Result<T, ConsentError>>,
+    ) -> Result<T, ConsentError> {
+        let over = CancellationToken::new();
+        let part = async {
+            let out = part.await;
+            over.cancel();
+            out
+        };
+        let others = async {
+            while tokio::time::timeout(OTHERS, over.cancelled()).await.is_err() {
+                self.catch_up(attempt).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(part, others).map(|(out, ())| out)
     }
 
-    /// Takes the rows of those out of the tables that wait behind a purge, which may have to wait for
-    /// hours. Who comes meanwhile is left to the next time, so that the purge goes on now and then. False
-    /// where the attempt is to stop.
-    async fn catch_up(&self, attempt: &Attempt<'_, Self>) -> Result<bool, ConsentError> {
-        let mut behind = self.behind(attempt).await?;
+    /// Takes the rows of those out of the tables that wait behind a purge or a scan, which may take
+    /// hours; says of how many. Who comes meanwhile is left to the next time, so that what they wait behind
+    /// goes on now and then.
+    pub(super) async fn catch_up(
+        &self,
+        attempt: &Attempt<'_, Self>,
+    ) -> Result<usize, ConsentError> {
+        let mut behind = self.parts(attempt).await?;
+        behind.retain(|part| !part.own && part.run.what.step < RevocationStep::Purge);
         for step in [RevocationStep::Erase, RevocationStep::Delete, RevocationStep::Redact] {
             let (mut parts, others): (Vec<Part>, Vec<Part>) =
                 behind.into_iter().partition(|part| part.run.what.step == step);
             if !parts.is_empty() {
                 let done = match step {
                     RevocationStep::Erase => self.erase(attempt, &mut parts).await?,
-                    RevocationStep::Delete => self.delete(attempt, &mut parts).await?,
+                    // What cannot be promoted now holds up nobody whose rows are out.
+                    RevocationStep::Delete => self.try_delete(attempt, &mut parts).await?,
                     _ => self.redact(attempt, &mut parts).await?,
                 };
                 if !done {
-                    return Ok(false);
+                    return Ok(0);
                 }
                 for part in &parts {
                     attempt.tell(&part.run).await?;
@@ -280,7 +295,7 @@ impl Saga {
             }
             behind = parts.into_iter().chain(others).collect();
         }
-        Ok(true)
+        Ok(behind.len())
     }
 
     /// The one whose turn it is, and those that wait behind it and are acknowledged.

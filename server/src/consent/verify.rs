@@ -97,7 +97,8 @@ impl Saga {
         let kinds = looked_for.kinds();
         let LookedFor { needles, of } = looked_for;
         let needles = Arc::new(Needles::new(needles)?);
-        let Some(report) = self.scan(attempt, &needles, &scope).await? else { return Ok(false) };
+        let scan = self.scan(attempt, &needles, &scope);
+        let Some(report) = self.meanwhile(attempt, scan).await? else { return Ok(false) };
         let (kept, matches): (Vec<&ScanMatch>, Vec<&ScanMatch>) =
             report.matches.iter().partition(|found| statement(found).is_some());
         let kept: BTreeSet<&str> = kept.iter().filter_map(|found| statement(found)).collect();

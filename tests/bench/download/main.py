@@ -70,7 +70,7 @@ class Target:
     def command(self, times):
         # What is behind # is not sent: it makes curl ask so often, over one connection.
         headers = [part for name, value in self.headers.items() for part in ("-H", f"{name}: {value}")]
-        return ["curl", "-sS", "--fail", *headers, f"{self.url}#[1-{times}]"]
+        return ["curl", "-sSL", "--fail", *headers, f"{self.url}#[1-{times}]"]
 
     def check(self):
         got = subprocess.run(self.command(1), stdout=subprocess.PIPE, check=True).stdout
@@ -106,9 +106,9 @@ def shared_url(server, size):
     return next(file["url"] for file in files if file["size"] == size)
 
 
-def of_snapshot(name, server, manifest):
+def of_snapshot(name, server, manifest, query=""):
     file = largest(manifest)
-    url = f"{server.url}/v1/snapshots/{manifest['id']}/files/{file['sha256']}"
+    url = f"{server.url}/v1/snapshots/{manifest['id']}/files/{file['sha256']}{query}"
     return Target(name, server, url, server.headers, file["sha256"], file["bytes"])
 
 
@@ -134,6 +134,7 @@ def files(options):
             of_snapshot("this server, bucket", bucket, there),
             Target("this server, bucket, shared", bucket, shared_url(bucket, its["bytes"]), {},
                    its["sha256"], its["bytes"]),
+            of_snapshot("this server, bucket, `?redirect=1`", bucket, there, "?redirect=1"),
         ]
         for target in targets:
             target.check()

@@ -70,7 +70,8 @@ class Stedi(Process):
     def __init__(self, binary, folder, flags=(), environment=()):
         config = folder / "stedi.toml"
         folder.mkdir(parents=True, exist_ok=True)
-        config.write_text("[maintenance]\nevery_seconds = 0\n[consent]\ngrace_seconds = 0\n")
+        config.write_text("[maintenance]\nevery_seconds = 0\n[consent]\ngrace_seconds = 0\n"
+                          "[snapshot]\nredirect_seconds = 60\n")
         command = [binary, "serve", "--listen", "127.0.0.1:0", "--config", config, *flags]
         super().__init__(command, folder, environment, subprocess.PIPE)
         line = self.process.stdout.readline()
