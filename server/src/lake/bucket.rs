@@ -95,7 +95,8 @@ struct Versioning {
 }
 
 /// A bucket, asked directly.
-struct Bucket {
+#[derive(Debug)]
+pub(super) struct Bucket {
     http: HttpClient,
     s3: AmazonS3,
     region: String,
@@ -176,11 +177,22 @@ impl Lake {
         Ok(Some(signed.map_err(|error| of_store(path, error))?))
     }
 
-    fn bucket(&self) -> Result<Option<Bucket>, LakeError> {
-        let location = self.location.url();
-        if location.scheme() != "s3" {
+    /// The bucket that the lake is in, made once: its clients read the authorities that they trust,
+    /// which takes some ten milliseconds.
+    fn bucket(&self) -> Result<Option<&Bucket>, LakeError> {
+        if self.location.url().scheme() != "s3" {
             return Ok(None);
         }
+        if let Some(bucket) = self.bucket.get() {
+            return Ok(Some(bucket));
+        }
+        let bucket = Bucket::of(self.location.url())?;
+        Ok(Some(self.bucket.get_or_init(|| bucket)))
+    }
+}
+
+impl Bucket {
+    fn of(location: &Url) -> Result<Self, LakeError> {
         let name = location.host_str().unwrap_or_default();
         let failed = |source| of_store(name, source);
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(name);
@@ -206,11 +218,9 @@ impl Lake {
             ClientOptions::new().with_allow_http(url.scheme() == "http").with_timeout(PATIENCE);
         let http = ReqwestConnector::default().connect(&options).map_err(failed)?;
         let s3 = builder.build().map_err(failed)?;
-        Ok(Some(Bucket { http, s3, region, url }))
+        Ok(Self { http, s3, region, url })
     }
-}
 
-impl Bucket {
     async fn uploads(
         &self,
         prefix: &str,

@@ -1,11 +1,12 @@
 //! A lake: one object store, its tables, and the sessions that read them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
 
+use super::bucket::Bucket;
 use super::cache::TableCache;
 use super::counted::Counted;
 use super::error::{LakeError, StoreFault};
@@ -28,6 +29,8 @@ pub struct Lake {
     pub(super) root: Path,
     pub(super) sessions: Sessions,
     pub(super) cache: Arc<TableCache>,
+    /// Asked directly once that is needed.
+    pub(super) bucket: Arc<OnceLock<Bucket>>,
     pub(super) metrics: Metrics,
 }
 
@@ -71,7 +74,8 @@ impl Lake {
         let sessions = Sessions::new(limits).map_err(LakeError::plan("-"))?;
         sessions.register_store(files::STORE, &store);
         let cache = Arc::new(TableCache::new(limits.staleness));
-        let lake = Self { location, store, root, sessions, cache, metrics };
+        let bucket = Arc::default();
+        let lake = Self { location, store, root, sessions, cache, bucket, metrics };
         let form = serde_json::json!({ "format": "stedi lake 1" });
         lake.create_object(LAKE_FILE, form.to_string().into_bytes()).await?;
         Ok(lake)
