@@ -7,6 +7,7 @@ mod kept;
 mod made;
 mod many;
 mod pulled;
+mod recent;
 mod redacted;
 mod redirected;
 mod rows;

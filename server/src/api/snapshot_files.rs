@@ -66,8 +66,7 @@ pub(super) async fn file(
     principal.require(&TRAINERS)?;
     let sight = state.app.catalog.sight(&principal);
     let snapshots = &state.app.snapshots;
-    let record = snapshots.get(&sight, &path.id).await?;
-    let reading = snapshots.reading(&record).await?;
+    let (record, reading) = snapshots.giving(&sight, &path.id).await?;
     let part = snapshots.file(&record, &path.sha256)?;
     snapshots.received(&record, &principal.subject).await?;
     let route = "GET /v1/snapshots/{id}/files/{sha256}";

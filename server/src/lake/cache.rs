@@ -17,7 +17,7 @@ const PAST: usize = 16;
 /// The tables that a process has seen.
 #[derive(Debug)]
 pub(super) struct TableCache {
-    staleness: Duration,
+    pub(super) staleness: Duration,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// Older versions, the last used last.
     past: Mutex<Vec<(String, Table)>>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
@@ -98,6 +99,11 @@ impl Lake {
     /// What counts what is done with it.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// How old what is known of a table may be when it is read.
+    pub fn staleness(&self) -> Duration {
+        self.cache.staleness
     }
 
     /// Where the lake is.

@@ -8,6 +8,7 @@ mod data;
 mod error;
 mod manifest;
 mod measure;
+mod recent;
 mod redact;
 mod service;
 mod shelf;

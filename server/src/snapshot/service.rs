@@ -16,7 +16,7 @@ use super::redact::concerned;
 use super::shelf::{Keyed, Record, Shelf};
 use super::splits::Splits;
 use crate::lake::{Lake, Part};
-use crate::ledger::{Deny, Pinned, Reading, SubjectKey};
+use crate::ledger::{Deny, DenyList, Pinned, Reading, SubjectKey};
 use crate::pipeline::{Class, Declared, Pipeline, Sight, Zone};
 
 /// The word for the newest snapshot.
@@ -202,10 +202,32 @@ impl Snapshots {
         };
         let record = shelf.get(&id).await?.filter(|record| self.sees(sight, record));
         let record = record.ok_or_else(unknown)?;
-        match record.manifest.superseded_by.clone() {
-            None => Ok(record),
-            Some(superseded_by) => Err(SnapshotError::Redacted { superseded_by }),
-        }
+        live(&record)?;
+        Ok(record)
+    }
+
+    /// The same, of which somebody gets files: as it was a moment ago, and what may be read of it.
+    ///
+    /// # Errors
+    /// See [`Snapshots::get`] and [`Snapshots::reading`].
+    pub async fn giving(
+        &self,
+        sight: &Sight,
+        name: &str,
+    ) -> Result<(Arc<Record>, Reading), SnapshotError> {
+        // The list first: what is known of a record does not outlive the next entry.
+        let list = self.inner.deny.current().await?;
+        let record = match is_id(name) {
+            true => {
+                let record = self.inner.shelf.recent(name, list.seq()).await?;
+                let record = record.filter(|record| self.sees(sight, record));
+                record.ok_or_else(|| SnapshotError::Unknown(name.to_owned()))?
+            }
+            false => Arc::new(self.get(sight, name).await?),
+        };
+        live(&record)?;
+        let reading = self.may(&record, &list)?;
+        Ok((record, reading))
     }
 
     fn sees(&self, sight: &Sight, record: &Record) -> bool {
@@ -223,7 +245,11 @@ impl Snapshots {
     /// [`SnapshotError::Redacting`] if a consent has ended whose rows it may have.
     pub async fn reading(&self, record: &Record) -> Result<Reading, SnapshotError> {
         let list = self.inner.deny.current().await?;
-        match concerned(record, &list).is_empty() {
+        self.may(record, &list)
+    }
+
+    fn may(&self, record: &Record, list: &DenyList) -> Result<Reading, SnapshotError> {
+        match concerned(record, list).is_empty() {
             true => Ok(Reading::new(self.inner.deny.clone(), list.seq(), record.seen())),
             false => Err(SnapshotError::Redacting),
         }
@@ -371,6 +397,14 @@ fn info(manifest: &Manifest) -> SnapshotInfo {
         tables: manifest.tables.iter().map(|table| table.table.clone()).collect(),
         rows: manifest.tables.iter().map(|table| table.rows).sum(),
         bytes: files.map(|file| file.bytes).sum(),
+    }
+}
+
+/// Nothing of a redacted one is given.
+fn live(record: &Record) -> Result<(), SnapshotError> {
+    match record.manifest.superseded_by.clone() {
+        None => Ok(()),
+        Some(superseded_by) => Err(SnapshotError::Redacted { superseded_by }),
     }
 }
 

@@ -5,12 +5,15 @@
 //! something of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stedi_openapi::Manifest;
 
 use super::error::SnapshotError;
+use super::recent::Recent;
 use crate::lake::{Lake, LakeError};
 use crate::ledger::Seen;
 
@@ -64,20 +67,36 @@ struct Named {
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
     lake: Lake,
+    recent: Arc<Recent>,
 }
 
 impl Shelf {
     pub fn new(lake: Lake) -> Self {
-        Self { lake }
+        let recent = Arc::new(Recent::new(lake.staleness()));
+        Self { lake, recent }
     }
 
     pub async fn get(&self, id: &str) -> Result<Option<Record>, SnapshotError> {
         self.read(&format!("records/{id}.json")).await
     }
 
+    /// The same, as it was a moment ago and not before this entry of the deny list.
+    pub async fn recent(&self, id: &str, seq: u64) -> Result<Option<Arc<Record>>, SnapshotError> {
+        if let Some(known) = self.recent.get(id, seq) {
+            return Ok(Some(known));
+        }
+        let read = Instant::now();
+        let record = self.get(id).await?.map(Arc::new);
+        if let Some(record) = &record {
+            self.recent.keep(Arc::clone(record), seq, read);
+        }
+        Ok(record)
+    }
+
     /// Writes a record, and that it is there; a redacted one is not listed.
     pub async fn put(&self, record: &Record) -> Result<(), SnapshotError> {
         let manifest = &record.manifest;
+        self.recent.forget(&manifest.id);
         self.write(&format!("records/{}.json", manifest.id), record).await?;
         let entry = entry(manifest);
         match manifest.superseded_by {
@@ -89,6 +108,7 @@ impl Shelf {
     /// Removes a record; first that it is there.
     pub async fn remove(&self, record: &Record) -> Result<(), SnapshotError> {
         let manifest = &record.manifest;
+        self.recent.forget(&manifest.id);
         self.lake.remove_object(&entry(manifest)).await?;
         if let Some(name) = &manifest.name {
             self.lake.remove_object(&format!("{FOLDER}/names/{name}.json")).await?;
