@@ -9,8 +9,9 @@ use super::error::{ConfigError, within};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LakeConfig {
-    /// Milliseconds for which a table is taken to be as it was last seen. What this server commits
-    /// is seen at once; what other servers commit, after at most this time.
+    /// Milliseconds for which a table is taken to be as it was last seen, and a snapshot of which files
+    /// are fetched, unless a consent ended. What this server commits is seen at once; what other servers
+    /// commit, after at most this time.
     pub staleness_ms: u64,
 }
 
