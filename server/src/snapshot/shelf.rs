@@ -96,8 +96,8 @@ impl Shelf {
     /// Writes a record, and that it is there; a redacted one is not listed.
     pub async fn put(&self, record: &Record) -> Result<(), SnapshotError> {
         let manifest = &record.manifest;
-        self.recent.forget(&manifest.id);
         self.write(&format!("records/{}.json", manifest.id), record).await?;
+        self.recent.forget(&manifest.id);
         let entry = entry(manifest);
         match manifest.superseded_by {
             None => Ok(self.lake.put_object(&entry, Vec::new()).await?),
@@ -108,12 +108,13 @@ impl Shelf {
     /// Removes a record; first that it is there.
     pub async fn remove(&self, record: &Record) -> Result<(), SnapshotError> {
         let manifest = &record.manifest;
-        self.recent.forget(&manifest.id);
         self.lake.remove_object(&entry(manifest)).await?;
         if let Some(name) = &manifest.name {
             self.lake.remove_object(&format!("{FOLDER}/names/{name}.json")).await?;
         }
-        Ok(self.lake.remove_object(&format!("{FOLDER}/records/{}.json", manifest.id)).await?)
+        self.lake.remove_object(&format!("{FOLDER}/records/{}.json", manifest.id)).await?;
+        self.recent.forget(&manifest.id);
+        Ok(())
     }
 
     /// Ids of those that are there, newest first, with their places in that order.
