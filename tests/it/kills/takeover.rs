@@ -39,9 +39,11 @@ async fn who_loses_the_lease_commits_nothing() {
             let table = "/takeover/landing/accelerometer_landing/";
             let put = line.starts_with("PUT ") && line.contains(table);
             if put && line.contains("/part-") && !taken.swap(true, Ordering::SeqCst) {
-                let until = millis() + HELD.as_millis() as u64;
+                let held = HELD.as_millis() as u64;
+                let until = millis() + held;
                 expires.store(until as usize, Ordering::SeqCst);
-                let epoch = json!({ "holder": "another", "expires": until });
+                // That its leases are that long, and its clock is not ahead.
+                let epoch = json!({ "holder": "another", "expires": until, "millis": held });
                 std::fs::write(folder.join("0000000009.json"), epoch.to_string()).unwrap();
                 let lease = "lake/takeover/system/leases/maintain-accelerometer_landing";
                 python("upload.py", &[folder.to_str().unwrap(), lease], &direct);
