@@ -269,11 +269,14 @@ async fn keys_come_and_go_and_unknown_ones_cost_one_question() {
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
 
     let unknown = SigningKey::new("unknown", Algorithm::EdDSA).sign(&claims());
+    let began = std::time::Instant::now();
     let flood = (0..100).map(|_| server.problem(PATH, Some(&unknown)));
     for (status, _) in futures::future::join_all(flood).await {
         assert_eq!(status, 401);
     }
-    assert_eq!(issuer.asked(), 2, "one question for a hundred unknown names");
+    // One question for a hundred unknown names, and one for each pause that they took.
+    let most = 2 + began.elapsed().as_secs() as usize;
+    assert!((2..=most).contains(&issuer.asked()), "{} of {most}", issuer.asked());
 
     // A new key works once the pause is over.
     issuer.publish(&[&first, &second]).await;

@@ -160,7 +160,7 @@ async fn are_streamed_in_memory_that_does_not_grow_with_them() {
 
 /// A server that is busy still answers.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap()
+    reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 /// Statements that run, as `/v1/limits` says.
@@ -170,11 +170,11 @@ async fn running(http: &reqwest::Client, service: &Service, token: &str) -> u64 
     limits["running_now"].as_u64().unwrap()
 }
 
-/// Waits until so many statements run, for at most five seconds; how long it took.
+/// Waits until so many statements run, for at most half a minute; how long it took.
 async fn runs(http: &reqwest::Client, service: &Service, token: &str, count: u64) -> Duration {
     let started = Instant::now();
     while running(http, service, token).await != count {
-        assert!(started.elapsed() < Duration::from_secs(5), "{count} statements do not run");
+        assert!(started.elapsed() < Duration::from_secs(30), "{count} statements do not run");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     started.elapsed()

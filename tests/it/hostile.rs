@@ -279,7 +279,8 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
         let entry = entry.unwrap();
         match entry.file_type().unwrap().is_dir() {
             true => files.extend(listing(&entry.path())),
-            false => drop(files.insert(entry.path(), entry.metadata().unwrap().len())),
+            // A server at work renames what it has written.
+            false => drop(entry.metadata().map(|it| files.insert(entry.path(), it.len()))),
         }
     }
     files
@@ -360,7 +361,9 @@ async fn hostile_statements_cost_their_sender_an_error_and_nobody_else_anything(
             let told = ask(http, url, &tokens[&asked.role], asked).await;
             (asked, told, begun.elapsed())
         }));
-        told.extend(answers.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await);
+        // These must not reach their limits: each has the machine for itself.
+        let at_once = if now == 2 { 1 } else { AT_ONCE };
+        told.extend(answers.buffer_unordered(at_once).collect::<Vec<_>>().await);
         idle(http, &service.url, &tokens[&Role::Admin]).await;
     }
     let took = started.elapsed();

@@ -47,13 +47,23 @@ pub const fn both_of(first: &'static str, second: &'static str, nth: usize) -> [
 impl Step {
     /// A proxy that holds the step's request, in the lake that the prefix names.
     pub fn proxy(self, endpoint: &str, prefix: &str) -> Proxy {
+        self.proxy_once(endpoint, prefix, |_| true)
+    }
+
+    /// The same, which holds nothing before the first lines of requests say that it has begun.
+    pub fn proxy_once(
+        self,
+        endpoint: &str,
+        prefix: &str,
+        begun: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Proxy {
         let (seen, prefix) = (Arc::new(AtomicUsize::new(0)), format!(" /lake/{prefix}/"));
         Proxy::start(endpoint, move |line| {
             // A removal names in its body what it removes.
             let put = line.starts_with("PUT ") && line.contains(&prefix);
             let this = (put || line.starts_with("POST /lake?delete"))
                 && self.request.iter().all(|part| line.contains(part));
-            if !this || seen.fetch_add(1, Ordering::SeqCst) + 1 != self.nth {
+            if !begun(line) || !this || seen.fetch_add(1, Ordering::SeqCst) + 1 != self.nth {
                 return Fate::Passed;
             }
             if self.done { Fate::AnswerHeld } else { Fate::Held }

@@ -7,7 +7,7 @@ use stedi_server::ledger::Leases;
 
 use crate::support::TestLake;
 
-const TIME: Duration = Duration::from_millis(900);
+const TIME: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_has_it_until_it_is_released() {

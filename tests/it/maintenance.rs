@@ -34,6 +34,8 @@ pub fn eager() -> MaintenanceConfig {
 
 /// Another server of the lake, with this maintenance.
 pub async fn keeper(lake: &TestLake, maintenance: MaintenanceConfig) -> App {
+    // Nobody is killed here, so no lease has to run out.
+    let maintenance = MaintenanceConfig { lease_seconds: 60, ..maintenance };
     let config = Config { maintenance, ..lake.config.clone() };
     App::open(&config).await.unwrap()
 }

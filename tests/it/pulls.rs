@@ -35,7 +35,8 @@ fn quick(asked: &str, folder: &Path) -> Pull {
 
 /// The same, where the first request that fails ends it.
 fn once(asked: &str, folder: &Path) -> Pull {
-    Pull { retries: Retries::never(), ..quick(asked, folder) }
+    let patience = Duration::from_secs(30);
+    Pull { retries: Retries::never(), patience, ..quick(asked, folder) }
 }
 
 async fn pulled(server: &StandIn, pull: &Pull) -> Result<Pulled, PullError> {

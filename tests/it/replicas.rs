@@ -214,7 +214,7 @@ impl Two {
     async fn start(shuts: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let short = "grace_seconds = 0\nlease_seconds = 2";
         assert!(TOML.contains(short));
-        let toml = TOML.replacen(short, "grace_seconds = 0\nlease_seconds = 60", 1);
+        let toml = TOML.replacen(short, "grace_seconds = 0\nlease_seconds = 600", 1);
         let s3 = SeaweedFs::start();
         let direct = s3.environment();
         let folder = tempfile::tempdir().unwrap();

@@ -51,7 +51,7 @@ struct Server {
 impl Server {
     fn start(lake: &TestLake) -> Self {
         let hour = Duration::from_secs(3600);
-        let rules = WorkRules { queued: 2, lease: Duration::from_millis(600), keep: hour };
+        let rules = WorkRules { queued: 2, lease: Duration::from_secs(3), keep: hour };
         let work = LongWork::new(&lake.app.lake, Endless, lake.app.audit.clone(), rules);
         let working = work.clone();
         Self { work, task: tokio::spawn(async move { working.keep_working().await }) }

@@ -87,8 +87,12 @@ def main(arguments):
         path = info.path[len(base):].lstrip("/")
         if info.type != fs.FileType.File or path.split("/")[0] in left_out:
             continue
-        with files.open_input_file(info.path) as file:
-            data = file.read()
+        try:
+            with files.open_input_file(info.path) as file:
+                data = file.read()
+        except FileNotFoundError:
+            # A server at work renames what it has written.
+            continue
         objects, size = objects + 1, size + len(data)
         seen = set()
         for where, data in parts(path, data):

@@ -131,7 +131,8 @@ async fn bodies_have_a_size_where_the_handler_does_not_bound_them() {
     let started = Instant::now();
     let answer = edge.exchange(head).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    // Sooner than it waits for a body.
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Steps of a load that ends a consent, up to its revocation.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -56,7 +57,13 @@ async fn killed_between_a_load_and_the_revocation_that_it_opens() {
     assert_eq!(serving.process.terminate(), Some(0));
 
     for (step, name) in steps.into_iter().zip(&names) {
-        let proxy = step.proxy(&s3.endpoint(), "stopped");
+        // A server that starts looks by itself, too.
+        let loaded = AtomicBool::new(false);
+        let proxy = step.proxy_once(&s3.endpoint(), "stopped", move |line| {
+            let loads = "/landing/customer_landing/_delta_log/";
+            let commit = line.starts_with("PUT ") && line.contains(loads);
+            loaded.fetch_or(commit, Ordering::SeqCst) || commit
+        });
         let serving = start(proxy.through(&direct)).await;
         let token = serving.token(Role::Admin, "admin");
         let url = format!("{}/v1/landing/customer_landing", serving.url);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use stedi_server::auth::Role;
-use stedi_server::config::Config;
+use stedi_server::config::{Config, MaintenanceConfig};
 use stedi_server::ledger::audit::{Action, Filter};
 
 use super::{eager, folder, names, reading};
@@ -21,7 +21,8 @@ async fn served() -> (TestLake, TestServer) {
         lake.load(LANDING, reading("ada", n)).await;
     }
     lake.promote().await;
-    let config = Config { maintenance: eager(), ..lake.config.clone() };
+    let maintenance = MaintenanceConfig { lease_seconds: 5, ..eager() };
+    let config = Config { maintenance, ..lake.config.clone() };
     let server = TestServer::start(&config).await;
     (lake, server)
 }
@@ -133,6 +134,10 @@ async fn what_a_server_left_is_taken_over() {
     let id = info["id"].as_str().unwrap();
     // As a server leaves it that is killed at its second table.
     let folder = lake.root().join("system/maintenance");
+    let open = folder.join(format!("open/{id}.json"));
+    while open.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let mut names = names(&folder.join(format!("runs/{id}")));
     let at = folder.join(format!("runs/{id}")).join(names.remove(1));
     let mut left: Value = serde_json::from_slice(&std::fs::read(&at).unwrap()).unwrap();
@@ -141,7 +146,7 @@ async fn what_a_server_left_is_taken_over() {
     left["finished"] = Value::Null;
     std::fs::write(&at, left.to_string()).unwrap();
     let asked = folder.join(format!("runs/{id}/asked.json"));
-    std::fs::copy(asked, folder.join(format!("open/{id}.json"))).unwrap();
+    std::fs::copy(asked, open).unwrap();
     let path = format!("/v1/maintenance/{id}");
     let began = Instant::now();
     let ended = loop {

@@ -80,8 +80,13 @@ async fn what_somebody_may_still_read_stays_for_the_grace_time() {
     assert_eq!(log_of(&lake, TABLE), (vec![done.version], vec![done.version]));
 }
 
+/// Longer than the steps of the times that files have: what is written after it is younger.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(25)).await;
+}
+
 /// Files of a table that no commit names: where a load writes, where it does not, and in the log.
-fn planted(lake: &TestLake, table: &str) -> ([PathBuf; 2], [PathBuf; 4]) {
+async fn planted(lake: &TestLake, table: &str) -> ([PathBuf; 2], [PathBuf; 4]) {
     let folder = folder(lake, table);
     std::fs::create_dir_all(folder.join("rewritten")).unwrap();
     std::fs::create_dir_all(folder.join("_change_data")).unwrap();
@@ -94,6 +99,7 @@ fn planted(lake: &TestLake, table: &str) -> ([PathBuf; 2], [PathBuf; 4]) {
     ];
     let apart = apart.map(|name| folder.join(name));
     root.iter().chain(&apart).for_each(|file| std::fs::write(file, "somebody's").unwrap());
+    a_moment().await;
     (root, apart)
 }
 
@@ -107,7 +113,7 @@ async fn files_of_loads_that_have_not_committed_stay_until_they_are_old() {
     let table = folder(&lake, SOURCE);
     let through = version(&lake.app, SOURCE).await;
     let careful = PurgeOrder { unfinished: HOUR, ..order(through) };
-    let (loads, others) = planted(&lake, SOURCE);
+    let (loads, others) = planted(&lake, SOURCE).await;
     std::fs::write(table.join("part-old.parquet"), "nobody's").unwrap();
     age(&table.join("part-old.parquet"), 2);
     let commits = log_of(&lake, SOURCE).0;
@@ -134,13 +140,14 @@ async fn files_of_a_promotion_that_was_killed_hold_up_nothing() {
     let lake = withdrawn().await;
     let through = version(&lake.app, TABLE).await;
     let careful = PurgeOrder { unfinished: HOUR, ..order(through) };
-    let (root, apart) = planted(&lake, TABLE);
+    let (root, apart) = planted(&lake, TABLE).await;
     // Within the grace time they stay: it may be alive.
     let patient = PurgeOrder { grace: HOUR, ..careful.clone() };
     let waits = asked(&lake.app, TABLE, &patient).await;
     assert!(matches!(waits, Purging::Waits(..)), "{waits:?}");
     assert!(root.iter().chain(&apart).all(|file| file.exists()));
     // One that is younger than the purge is none of its business.
+    a_moment().await;
     let later = folder(&lake, TABLE).join("part-later.parquet");
     std::fs::write(&later, "somebody's").unwrap();
     let done = asked(&lake.app, TABLE, &careful).await;
@@ -155,7 +162,7 @@ async fn where_a_derived_table_is_behind_files_of_anybody_stay_until_they_are_ol
     let known = version(&lake.app, TABLE).await;
     lake.load(SOURCE, crate::maintenance::reading("amy", 70)).await;
     lake.app.promotion.promote(TABLE, &author(), &Arc::default()).await.unwrap();
-    let (root, apart) = planted(&lake, TABLE);
+    let (root, apart) = planted(&lake, TABLE).await;
     let careful = PurgeOrder { unfinished: HOUR, ..order(known) };
     let Purging::Waits(begun, _) = asked(&lake.app, TABLE, &careful).await else {
         panic!("it does not wait")

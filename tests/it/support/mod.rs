@@ -37,6 +37,7 @@ pub use size::{full, seed, sized};
 pub use sql::{Answered, DIGITS, answered, endless, many};
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::SystemTime;
 
 /// The tables of the built-in pipeline, in the order in which golden counts are given.
@@ -61,9 +62,18 @@ pub fn fixture() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixture"))
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago. It is below those that the system hands out to others, and none is
+/// given twice: a program may take many of them before it listens on the first.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() as u16).wrapping_mul(37);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + first.wrapping_add(step) % 12_000;
+        if std::net::TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// When the newest file below a folder was changed.
@@ -87,7 +97,8 @@ pub fn holding(folder: &Path, text: &str) -> Vec<String> {
         if path.is_dir() {
             found.extend(holding(&path, text));
         } else {
-            let bytes = std::fs::read(&path).unwrap();
+            // A server at work renames what it has written.
+            let Ok(bytes) = std::fs::read(&path) else { continue };
             if bytes.windows(text.len()).any(|part| part == text.as_bytes()) {
                 found.push(path.display().to_string());
             }

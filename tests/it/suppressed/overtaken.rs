@@ -203,7 +203,7 @@ async fn a_slow_upload_is_overtaken() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     // It has opened its tables long before; that it was overtaken is in its log.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     lake.erase(("e1", "ada@x.c", 50), &["d1"]).await;
     stream.write_all(second.as_bytes()).await.unwrap();
     let mut answer = String::new();
