@@ -8,7 +8,7 @@ use serde_json::json;
 use stedi_server::auth::Role;
 
 use crate::datasets::{QUICK, Site};
-use crate::support::{SeaweedFs, Serving, free_port, server};
+use crate::support::{SeaweedFs, Serving, free_port, python, server};
 
 fn demo(storage: &str, environment: &[(String, String)]) -> Output {
     let state = tempfile::tempdir().unwrap();
@@ -128,4 +128,51 @@ async fn least_privileges_are_enough() {
     // The bucket was asked for old versions and unfinished uploads, too.
     let certificate = site.serving.json(&format!("/v1/erasures/{id}/certificate")).await;
     assert!(!certificate.to_string().contains("the store answers 403"), "{certificate}");
+}
+
+/// A server whose keys are in a file, as in docker/compose.yaml, on a bucket that keeps old versions: an
+/// erasure removes those too, and its certificate leaves nothing out for them.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(
+    not(all(seaweedfs, python_readers)),
+    ignore = "SeaweedFS is not installed; tests/run installs it"
+)]
+async fn an_erasure_leaves_no_old_versions() {
+    let s3 = SeaweedFs::start();
+    python("s3.py", &["versioning", "lake"], &s3.environment());
+    let folder = tempfile::tempdir().unwrap();
+    let toml = format!("storage = \"s3://lake/versions\"\n{QUICK}");
+    let keys = folder.path().join("keys");
+    let serving = Serving::start_with(folder.path(), &toml, |command| {
+        let environment = s3.least();
+        let key = |name: &str| &environment.iter().find(|(known, _)| known == name).unwrap().1;
+        let (access, secret) = (key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY"));
+        let text =
+            format!("[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n");
+        std::fs::write(&keys, text).unwrap();
+        let others = environment.iter().filter(|(name, _)| !name.contains("ACCESS_KEY"));
+        command
+            .envs(others.cloned())
+            .env("AWS_SHARED_CREDENTIALS_FILE", &keys)
+            .env("AWS_FORCE_CREDENTIAL_LOAD", "true");
+    });
+    let site = Site { serving: serving.await };
+    site.customers(&["ada", "bob"], 1..5).await;
+    let kept = |below: &str| {
+        let below = format!("versions/{below}");
+        python("s3.py", &["kept", "lake", &below], &s3.environment())
+    };
+    let erasure = site.ask(Role::Admin, "POST", "/v1/erasures");
+    let (status, erasure) = site.answer(erasure.json(&json!({ "email": "ada@set" }))).await;
+    assert_eq!(status, 202, "{erasure}");
+    let id = erasure["id"].as_str().unwrap();
+    let ended = site.ended("erasures", id).await;
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    let certificate = site.serving.json(&format!("/v1/erasures/{id}/certificate")).await;
+    assert!(!certificate.to_string().contains("old versions"), "{certificate}");
+    for zone in ["landing/", "trusted/", "curated/", "system/revocations/sealed/", "system/deny/"] {
+        assert_eq!(kept(zone), "", "{zone}");
+    }
+    let names = certificate["tables"].as_array().unwrap();
+    assert!(!names.is_empty(), "{certificate}");
 }

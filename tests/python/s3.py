@@ -1,11 +1,11 @@
 """Requests to an S3 that no client of the tests makes, signed by hand (AWS signature version 4).
 
   s3.py versioning BUCKET              switches versions on
-  s3.py put BUCKET KEY TEXT            writes an object
+  s3.py put BUCKET KEY TEXT [TIMES]    writes an object, as often
   s3.py get BUCKET KEY                 prints one
   s3.py remove BUCKET KEY              removes one
   s3.py begin BUCKET KEY TEXT          begins an upload, with one part, and does not complete it
-  s3.py kept BUCKET                    lists unfinished uploads and old versions, one on a line
+  s3.py kept BUCKET [PREFIX]           lists unfinished uploads and old versions, one on a line
 """
 import datetime
 import hashlib
@@ -54,7 +54,8 @@ def main(command, bucket, *rest):
         status = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
         ask("PUT", f"/{bucket}", [("versioning", "")], status.encode())
     elif command == "put":
-        ask("PUT", f"/{bucket}/{rest[0]}", body=rest[1].encode())
+        for _ in range(int(rest[2]) if rest[2:] else 1):
+            ask("PUT", f"/{bucket}/{rest[0]}", body=rest[1].encode())
     elif command == "get":
         print(ask("GET", f"/{bucket}/{rest[0]}"))
     elif command == "remove":
@@ -65,9 +66,10 @@ def main(command, bucket, *rest):
         query = [("partNumber", "1"), ("uploadId", upload)]
         ask("PUT", f"/{bucket}/{rest[0]}", query, rest[1].encode())
     elif command == "kept":
-        for key in re.findall("<Upload>.*?<Key>(.*?)</Key>", ask("GET", f"/{bucket}", [("uploads", "")])):
+        below = [("prefix", rest[0])] if rest else []
+        for key in re.findall("<Upload>.*?<Key>(.*?)</Key>", ask("GET", f"/{bucket}", [("uploads", ""), *below])):
             print("upload", key)
-        versions = ask("GET", f"/{bucket}", [("versions", "")])
+        versions = ask("GET", f"/{bucket}", [("versions", ""), *below])
         for kind, inner in re.findall(r"<(Version|DeleteMarker)>(.*?)</(?:Version|DeleteMarker)>", versions):
             latest = "<IsLatest>true</IsLatest>" in inner
             if kind == "DeleteMarker" or not latest:

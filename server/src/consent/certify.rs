@@ -16,7 +16,7 @@ impl Saga {
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
     ) -> Result<bool, ConsentError> {
-        let kept = self.kept(attempt).await;
+        let Some(kept) = self.remove_kept(attempt, parts).await else { return Ok(false) };
         for part in parts {
             if attempt.stop.is_cancelled() {
                 return Ok(false);
@@ -67,26 +67,6 @@ impl Saga {
             part.run.what.step = RevocationStep::Done;
         }
         Ok(true)
-    }
-
-    /// What the store keeps that a certificate does not cover.
-    async fn kept(&self, attempt: &Attempt<'_, Self>) -> Vec<CertifiedExclusion> {
-        let mut excluded = Vec::new();
-        let watch = attempt.watch();
-        let now = chrono::Utc::now().timestamp_millis();
-        let bucket = "old versions of objects, and unfinished uploads";
-        match self.lake.kept("", now, &watch).await {
-            Ok(kept) if kept.versions() + kept.uploads() + kept.untold.len() == 0 => {}
-            Ok(kept) if kept.untold.is_empty() => {
-                excluded.push(not(bucket, "the bucket keeps some, by rules of its own"));
-            }
-            Ok(_) => excluded.push(not(bucket, "the store does not tell whether it keeps some")),
-            Err(error) => {
-                tracing::warn!(revocation = attempt.id, %error, "the bucket was not asked");
-                excluded.push(not(bucket, "the store could not be asked whether it keeps some"));
-            }
-        }
-        excluded
     }
 }
 

@@ -18,6 +18,7 @@ mod erasures;
 mod error;
 mod holds;
 mod in_use;
+mod kept;
 mod looks;
 mod needles;
 mod purge;

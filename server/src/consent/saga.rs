@@ -199,15 +199,17 @@ impl Kind for Saga {
         let (kind, acknowledged) = (asked.order.kind, run.what.acknowledged.is_some());
         let key = (kind, run.id.as_str());
         match (kind, run.state) {
-            (CertificateKind::Erasure, WorkState::Failed) if acknowledged => Ok(()),
+            (CertificateKind::Erasure, WorkState::Failed) if acknowledged => return Ok(()),
             (CertificateKind::Erasure, WorkState::Succeeded) => {
                 if let Some(secret) = self.secrets.get(key).await? {
                     self.secrets.forget(&secret.subjects).await?;
                 }
-                self.secrets.remove(key).await
             }
-            _ => self.secrets.remove(key).await,
+            _ => {}
         }
+        self.secrets.remove(key).await?;
+        self.forget_kept(&run.id).await;
+        Ok(())
     }
 }
 

@@ -17,7 +17,8 @@ use super::needles::{Identifier, Identifiers};
 use crate::lake::Lake;
 use crate::ledger::{LedgerError, Sealed, Sealer, SubjectKey};
 
-const FOLDER: &str = "system/revocations/sealed";
+/// Where they are.
+pub(super) const FOLDER: &str = "system/revocations/sealed";
 /// Hexadecimal digits of a reference.
 const REFERENCE: usize = 32;
 

@@ -16,6 +16,7 @@ mod files;
 mod full;
 mod give_way;
 mod history;
+mod kept;
 mod location;
 mod log_files;
 mod maintain;
@@ -34,13 +35,13 @@ mod share;
 mod steps;
 mod stoppable;
 mod store;
+mod store_keys;
 mod table;
 mod versions;
 mod watch;
 mod without;
 mod write;
 
-pub use bucket::Kept;
 pub use bytes::ObjectBytes;
 pub use changes::{Changes, Untold};
 pub use commit::{Author, Change, Mode, Replaced, commit};
@@ -51,6 +52,7 @@ pub use error::LakeError;
 pub use files::{DataFile, DataFiles};
 pub use full::failure;
 pub use history::Committed;
+pub use kept::Kept;
 pub use location::Location;
 pub use maintain::{
     Compacted, CompactionRules, Drafts, Past, PastLog, Pins, PurgeHeld, PurgeOrder, Rewritten,

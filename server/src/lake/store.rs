@@ -1,11 +1,12 @@
 //! A lake: one object store, its tables, and the sessions that read them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::{ObjectStoreRef, store_for};
+use tokio::sync::OnceCell;
 
 use super::bucket::Bucket;
 use super::cache::TableCache;
@@ -31,7 +32,7 @@ pub struct Lake {
     pub(super) sessions: Sessions,
     pub(super) cache: Arc<TableCache>,
     /// Asked directly once that is needed.
-    pub(super) bucket: Arc<OnceLock<Bucket>>,
+    pub(super) bucket: Arc<OnceCell<Bucket>>,
     pub(super) metrics: Metrics,
 }
 

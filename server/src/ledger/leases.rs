@@ -18,7 +18,8 @@ use uuid::Uuid;
 use super::error::LedgerError;
 use crate::lake::{Deadline, Lake};
 
-const FOLDER: &str = "system/leases";
+/// The folder of leases.
+pub const LEASES: &str = "system/leases";
 /// Epochs that stay, so that whoever looks at an older listing still finds its number taken.
 const STAY: u64 = 2;
 
@@ -138,7 +139,7 @@ impl Leases {
 
     /// The epochs of a lease, oldest first.
     async fn epochs(&self, name: &str) -> Result<Vec<u64>, LedgerError> {
-        let names = self.lake.list_objects(&format!("{FOLDER}/{name}")).await?;
+        let names = self.lake.list_objects(&format!("{LEASES}/{name}")).await?;
         let epoch = |name: &String| name.strip_suffix(".json")?.parse::<u64>().ok();
         let mut epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
         epochs.sort_unstable();
@@ -255,5 +256,5 @@ impl Drop for Lease {
 }
 
 fn path(name: &str, epoch: u64) -> String {
-    format!("{FOLDER}/{name}/{epoch:010}.json")
+    format!("{LEASES}/{name}/{epoch:010}.json")
 }

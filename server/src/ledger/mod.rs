@@ -15,7 +15,7 @@ pub use deny::{
     Acknowledged, Denied, Deny, DenyError, DenyList, Hidden, LONGEST, Reading, Reason, Seen,
 };
 pub use error::LedgerError;
-pub use leases::{Lease, Leases};
+pub use leases::{LEASES, Lease, Leases};
 pub use pins::{Pin, Pinned};
 pub use sealer::{Sealed, Sealer};
 pub use subject_key::SubjectKey;
