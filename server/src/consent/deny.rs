@@ -1,5 +1,7 @@
 //! Step one: no read returns the rows any more.
 
+use std::time::{Duration, Instant};
+
 use stedi_openapi::{CertificateKind, RevocationCause};
 
 use super::error::ConsentError;
@@ -9,7 +11,31 @@ use crate::lake::Author;
 use crate::landing::Revocation;
 use crate::ledger::{Asked, Denied, Reason, Suppressed};
 
+/// How long whoever took an order may be between looking for holds and denying the rows, and how often it
+/// is looked.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
+
 impl Saga {
+    /// The same as [`Saga::deny`], for who finds an order that somebody else may be acknowledging at this
+    /// moment. They may not have met a legal hold that is there now; then it came too late.
+    pub(super) async fn deny_or_meet(
+        &self,
+        id: &str,
+        asked: &Asked<Order>,
+        secret: &Secret,
+    ) -> Result<i64, ConsentError> {
+        let since = Instant::now();
+        loop {
+            match self.deny(id, asked, secret).await {
+                Err(ConsentError::Held { .. }) if since.elapsed() < PATIENCE => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Records that consents are withdrawn, or that somebody is to be kept out, and denies the rows.
     /// When it returns, no server gives any of them; the moment, in epoch milliseconds.
     ///
@@ -26,7 +52,9 @@ impl Saga {
             CertificateKind::Revocation => Reason::Revocation,
             CertificateKind::Erasure => Reason::Erasure,
         };
-        if *kind == CertificateKind::Erasure {
+        // Once the rows are denied it is decided.
+        let denied = self.deny.current().await.is_ok_and(|list| list.has(id));
+        if *kind == CertificateKind::Erasure && !denied {
             self.not_held(asked.order.subjects.iter().enumerate()).await?;
             self.suppression.add(&[suppressed(id, asked, secret)]).await?;
         }

@@ -151,7 +151,7 @@ impl Kind for Saga {
             let secret = self.secrets.get((attempt.asked.order.kind, attempt.id)).await?;
             // A twin of it has done all that there was to do.
             let Some(secret) = secret else { return Ok(Ended::Failed(Code::Internal)) };
-            match self.deny(attempt.id, attempt.asked, &secret).await {
+            match self.deny_or_meet(attempt.id, attempt.asked, &secret).await {
                 Ok(at) => acknowledge(&mut attempt.run().what, at),
                 // It was placed after this was asked for, and before anything was done.
                 Err(ConsentError::Held { .. }) => return Ok(Ended::Failed(Code::LegalHold)),
@@ -197,6 +197,7 @@ impl Kind for Saga {
         asked: &Asked<Order>,
     ) -> Result<(), ConsentError> {
         let (kind, acknowledged) = (asked.order.kind, run.what.acknowledged.is_some());
+        self.lake.metrics().revocation(kind.name(), run.state.name());
         let key = (kind, run.id.as_str());
         match (kind, run.state) {
             (CertificateKind::Erasure, WorkState::Failed) if acknowledged => return Ok(()),

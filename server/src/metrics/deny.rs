@@ -11,10 +11,17 @@ struct Labels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    kind: &'static str,
+    state: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct DenyFamilies {
     entries: Gauge,
     reads: Counters<Labels>,
+    ended: Counters<EndLabels>,
     open: Gauge,
     overdue: Gauge,
     deadline: Gauge,
@@ -25,12 +32,18 @@ impl DenyFamilies {
         let families = Self {
             entries: Gauge::default(),
             reads: Counters::default(),
+            ended: Counters::default(),
             open: Gauge::default(),
             overdue: Gauge::default(),
             deadline: Gauge::default(),
         };
         book.gauge("deny_entries", "Requests whose rows are denied", &families.entries);
         book.counter("deny_reads", "Looks at the deny list", &families.reads);
+        book.counter("revocations", "Revocations and erasures that have ended", &families.ended);
+        // Those that page somebody: the first of a series that is not there does not count as an increase.
+        for kind in ["revocation", "erasure"] {
+            drop(families.ended.get_or_create(&EndLabels { kind, state: "failed" }));
+        }
         book.gauge("revocations_open", "Revocations that are not done", &families.open);
         book.gauge(
             "revocations_overdue",
@@ -54,6 +67,11 @@ impl Metrics {
         self.families.deny.open.set(number(open));
         self.families.deny.overdue.set(number(overdue));
         self.families.deny.deadline.set(deadline.map_or(0, |millis| millis / 1000));
+    }
+
+    /// A revocation or an erasure has ended.
+    pub fn revocation(&self, kind: &'static str, state: &'static str) {
+        self.families.deny.ended.get_or_create(&EndLabels { kind, state }).inc();
     }
 
     /// Revocations that were overdue when it was last counted.
@@ -83,11 +101,14 @@ mod tests {
         metrics.deny_read(true);
         metrics.deny_read(false);
         metrics.deny_entries(3);
+        metrics.revocation("erasure", "failed");
         let text = metrics.text();
         for line in [
             "stedi_deny_entries 3",
             r#"stedi_deny_reads_total{outcome="ok"} 1"#,
             r#"stedi_deny_reads_total{outcome="failed"} 1"#,
+            r#"stedi_revocations_total{kind="erasure",state="failed"} 1"#,
+            r#"stedi_revocations_total{kind="revocation",state="failed"} 0"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

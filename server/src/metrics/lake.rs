@@ -85,6 +85,9 @@ impl LakeFamilies {
             spill_limit: Gauge::default(),
         };
         book.counter("promotions", "Promotions that have ended", &families.promotions);
+        // The first of a series that is not there does not count as an increase.
+        let failed = RunLabels { state: "failed".to_owned() };
+        drop(families.promotions.get_or_create(&failed));
         book.seconds("promotion_table", "Time to bring a table up to date", &families.promoted);
         book.counter("commits", "Commits made", &families.commits);
         book.counter(
