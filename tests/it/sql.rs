@@ -7,6 +7,7 @@ mod formats;
 mod names;
 mod parameters;
 mod requests;
+mod sorted;
 mod values;
 
 pub use formats::{arrow, parquet};

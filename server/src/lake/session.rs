@@ -27,7 +27,9 @@ use deltalake::logstore::ObjectStoreRef;
 
 use super::give_way::GiveWay;
 use super::read_once::ReadOnce;
+use super::scratch::Scratch;
 use super::share::SharePool;
+use super::sortable::sortable;
 use crate::metrics::Usage;
 
 /// What plans may use.
@@ -35,7 +37,7 @@ use crate::metrics::Usage;
 pub struct SessionLimits {
     /// Bytes of memory for all plans together.
     pub memory: usize,
-    /// Where plans spill what does not fit.
+    /// Where plans spill what does not fit, each process in a folder of its own.
     pub spill_dir: PathBuf,
     /// Bytes that may be spilled at one time.
     pub spill: u64,
@@ -53,35 +55,35 @@ pub struct Sessions {
     template: Arc<SessionState>,
     memory: usize,
     spill: u64,
-    spill_dir: PathBuf,
+    scratch: Arc<Scratch>,
 }
 
 impl Sessions {
     /// Sets the shared limits up, and the spill folder.
     pub fn new(limits: &SessionLimits) -> Result<Self> {
-        std::fs::create_dir_all(&limits.spill_dir)?;
+        let scratch = Arc::new(Scratch::open(&limits.spill_dir)?);
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![limits.spill_dir.clone()]))
+            .with_mode(DiskManagerMode::Directories(vec![scratch.folder().to_owned()]))
             .with_max_temp_directory_size(limits.spill);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
         let SessionLimits { memory, spill, partitions, .. } = *limits;
-        let template = SessionStateBuilder::new()
+        let mut template = SessionStateBuilder::new()
             .with_default_features()
             .with_config(config(partitions))
             .with_runtime_env(Arc::clone(&runtime))
             .with_query_planner(DeltaPlanner::new())
             .with_physical_optimizer_rules(rules())
             .build();
-        let (template, spill_dir) = (Arc::new(template), limits.spill_dir.clone());
-        Ok(Self { runtime, template, memory, spill, spill_dir })
+        sortable(&mut template)?;
+        Ok(Self { runtime, template: Arc::new(template), memory, spill, scratch })
     }
 
     /// The folder for what does not fit into memory.
     pub(super) fn spill_dir(&self) -> &std::path::Path {
-        &self.spill_dir
+        self.scratch.folder()
     }
 
     /// Makes a store readable by plans under a URL.
