@@ -46,7 +46,7 @@ impl BackupCommand {
         for (table, version) in &done.tables {
             writeln!(out, "{table} version {version}")?;
         }
-        writeln!(out, "keep the keys of {} with it, but elsewhere", config.state_dir.display())?;
+        writeln!(out, "keep the keys of {} with it, but elsewhere", config.keys_dir().display())?;
         Ok(())
     }
 }
