@@ -16,7 +16,8 @@ impl Saga {
         attempt: &Attempt<'_, Self>,
         parts: &mut [Part],
     ) -> Result<bool, ConsentError> {
-        let Some(kept) = self.remove_kept(attempt, parts).await else { return Ok(false) };
+        let kept = self.remove_kept(attempt, parts);
+        let Some(kept) = self.meanwhile(attempt, kept).await? else { return Ok(false) };
         for part in parts {
             if attempt.stop.is_cancelled() {
                 return Ok(false);

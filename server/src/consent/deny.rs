@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use stedi_openapi::{CertificateKind, RevocationCause};
+use tokio_util::sync::CancellationToken;
 
 use super::error::ConsentError;
 use super::saga::{Order, Saga};
@@ -13,25 +14,28 @@ use crate::ledger::{Asked, Denied, Reason, Suppressed};
 
 /// How long whoever took an order may be between looking for holds and denying the rows, and how often it
 /// is looked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Saga {
     /// The same as [`Saga::deny`], for who finds an order that somebody else may be acknowledging at this
-    /// moment. They may not have met a legal hold that is there now; then it came too late.
+    /// moment. They may not have met a legal hold that is there now; then it came too late. `None` where
+    /// the attempt is to stop.
     pub(super) async fn deny_or_meet(
         &self,
         id: &str,
         asked: &Asked<Order>,
         secret: &Secret,
-    ) -> Result<i64, ConsentError> {
+        stop: &CancellationToken,
+    ) -> Result<Option<i64>, ConsentError> {
         let since = Instant::now();
         loop {
             match self.deny(id, asked, secret).await {
+                Err(ConsentError::Held { .. }) if stop.is_cancelled() => return Ok(None),
                 Err(ConsentError::Held { .. }) if since.elapsed() < PATIENCE => {
                     tokio::time::sleep(LOOK).await;
                 }
-                outcome => return outcome,
+                outcome => return outcome.map(Some),
             }
         }
     }

@@ -151,8 +151,10 @@ impl Kind for Saga {
             let secret = self.secrets.get((attempt.asked.order.kind, attempt.id)).await?;
             // A twin of it has done all that there was to do.
             let Some(secret) = secret else { return Ok(Ended::Failed(Code::Internal)) };
-            match self.deny_or_meet(attempt.id, attempt.asked, &secret).await {
-                Ok(at) => acknowledge(&mut attempt.run().what, at),
+            let (id, asked, stop) = (attempt.id, attempt.asked, &attempt.stop);
+            match self.deny_or_meet(id, asked, &secret, stop).await {
+                Ok(Some(at)) => acknowledge(&mut attempt.run().what, at),
+                Ok(None) => return Ok(Ended::Stopped),
                 // It was placed after this was asked for, and before anything was done.
                 Err(ConsentError::Held { .. }) => return Ok(Ended::Failed(Code::LegalHold)),
                 Err(error) => return Err(error),
@@ -197,10 +199,12 @@ impl Kind for Saga {
         asked: &Asked<Order>,
     ) -> Result<(), ConsentError> {
         let (kind, acknowledged) = (asked.order.kind, run.what.acknowledged.is_some());
-        self.lake.metrics().revocation(kind.name(), run.state.name());
         let key = (kind, run.id.as_str());
         match (kind, run.state) {
-            (CertificateKind::Erasure, WorkState::Failed) if acknowledged => return Ok(()),
+            (CertificateKind::Erasure, WorkState::Failed) if acknowledged => {
+                self.count(run);
+                return Ok(());
+            }
             (CertificateKind::Erasure, WorkState::Succeeded) => {
                 if let Some(secret) = self.secrets.get(key).await? {
                     self.secrets.forget(&secret.subjects).await?;
@@ -210,11 +214,21 @@ impl Kind for Saga {
         }
         self.secrets.remove(key).await?;
         self.forget_kept(&run.id).await;
+        self.count(run);
         Ok(())
     }
 }
 
 impl Saga {
+    /// Counts an end. One that a legal hold prevented is as it should be.
+    fn count(&self, run: &RevocationInfo) {
+        let state = match &run.error {
+            Some(problem) if problem.code == Code::LegalHold.name() => "refused",
+            _ => run.state.name(),
+        };
+        self.lake.metrics().revocation(run.what.kind.name(), state);
+    }
+
     /// An order that names nobody.
     pub(super) fn order(
         &self,

@@ -22,6 +22,9 @@ use super::store_keys::StoreKeys;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Pauses before a request is repeated, each twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A bucket, asked directly.
 #[derive(Debug)]
@@ -74,7 +77,8 @@ impl Bucket {
         let region = known(AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
         let virtual_hosted =
             known(AmazonS3ConfigKey::VirtualHostedStyleRequest).is_some_and(|it| it == "true");
-        let url = match known(AmazonS3ConfigKey::Endpoint) {
+        let endpoint = known(AmazonS3ConfigKey::S3Endpoint);
+        let url = match endpoint.or_else(|| known(AmazonS3ConfigKey::Endpoint)) {
             Some(endpoint) if virtual_hosted => endpoint,
             Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
             None => format!("https://s3.{region}.amazonaws.com/{name}"),
@@ -129,7 +133,7 @@ impl Bucket {
         url.query_pairs_mut().append_pair(what, id);
         match self.send(Method::DELETE, &url).await? {
             (200..=299 | 404, _) => Ok(Ok(())),
-            (status @ (500.. | 429), _) => Err(LakeError::Unreadable {
+            (status, _) if passes(status) => Err(LakeError::Unreadable {
                 path: key.to_owned(),
                 reason: format!("the store answers {status} to the removal of what it keeps of it"),
             }),
@@ -137,7 +141,21 @@ impl Bucket {
         }
     }
 
+    /// Asks again where an answer is one of a moment.
     async fn send(&self, method: Method, url: &Url) -> Result<(u16, Vec<u8>), LakeError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.send_once(method.clone(), url).await {
+                Ok((status, _)) if passes(status) && pause < LONGEST_PAUSE => {}
+                Err(_) if pause < LONGEST_PAUSE => {}
+                outcome => return outcome,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    async fn send_once(&self, method: Method, url: &Url) -> Result<(u16, Vec<u8>), LakeError> {
         let unsent = |reason: String| LakeError::Unreadable { path: String::new(), reason };
         let request = Request::builder().method(method).uri(url.as_str());
         let mut request: HttpRequest =
@@ -151,6 +169,11 @@ impl Bucket {
         let body = answer.into_body().bytes().await;
         Ok((status, body.map_err(|error| unsent(error.to_string()))?.to_vec()))
     }
+}
+
+/// Whether an answer is one of a moment.
+fn passes(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
 /// A key as it is signed: everything but unreserved characters and slashes is escaped.

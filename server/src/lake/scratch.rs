@@ -9,8 +9,6 @@ use uuid::Uuid;
 
 /// A file that is locked as long as the process lives whose folder has the same name.
 const LOCK: &str = "lock";
-/// Folders that earlier versions left, which had no lock.
-const UNLOCKED: &str = "datafusion-";
 
 /// The folder; it goes with this.
 #[derive(Debug)]
@@ -60,17 +58,10 @@ impl Drop for Scratch {
 fn remove_leftovers(parent: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(parent)? {
         let path = entry?.path();
-        let unlocked = path.file_name().is_some_and(|name| {
-            name.to_string_lossy().starts_with(UNLOCKED) && path.extension().is_none()
-        });
-        let removed = if unlocked {
-            std::fs::remove_dir_all(&path)
-        } else if path.extension().is_some_and(|extension| extension == LOCK) {
-            remove_unlocked(&path)
-        } else {
+        if path.extension().is_none_or(|extension| extension != LOCK) {
             continue;
-        };
-        match removed {
+        }
+        match remove_unlocked(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(path = %path.display(), %error, "a leftover is not removed");
             }
@@ -82,7 +73,8 @@ fn remove_leftovers(parent: &Path) -> io::Result<()> {
 
 /// Removes a folder and its lock, unless a process has that.
 fn remove_unlocked(lock: &Path) -> io::Result<()> {
-    let file = File::open(lock)?;
+    // Some file systems lock only what may be written.
+    let file = File::options().read(true).write(true).open(lock)?;
     match file.try_lock() {
         Ok(()) => {
             let folder = lock.with_extension("");
@@ -106,15 +98,13 @@ mod tests {
         let parent = std::env::temp_dir().join(format!("stedi-scratch-{}", Uuid::new_v4()));
         let alive = Scratch::open(&parent).unwrap();
         std::fs::write(alive.folder().join("rows"), "somebody's").unwrap();
-        let [dead, old] = ["dead", "datafusion-x1"].map(|name| parent.join(name));
-        for folder in [&dead, &old] {
-            std::fs::create_dir(folder).unwrap();
-            std::fs::write(folder.join("rows"), "somebody's").unwrap();
-        }
+        let dead = parent.join("dead");
+        std::fs::create_dir(&dead).unwrap();
+        std::fs::write(dead.join("rows"), "somebody's").unwrap();
         std::fs::write(dead.with_extension(LOCK), "").unwrap();
         let next = Scratch::open(&parent).unwrap();
         assert!(alive.folder().join("rows").exists() && next.folder().exists());
-        assert!(!dead.exists() && !dead.with_extension(LOCK).exists() && !old.exists());
+        assert!(!dead.exists() && !dead.with_extension(LOCK).exists());
         drop((alive, next));
         assert_eq!(std::fs::read_dir(&parent).unwrap().count(), 0);
         std::fs::remove_dir_all(parent).unwrap();

@@ -26,12 +26,13 @@ pub(super) struct StoreKeys {
 }
 
 impl StoreKeys {
-    /// The SDK's, where delta-rs takes the SDK's: for AWS itself, or where `AWS_FORCE_CREDENTIAL_LOAD`
-    /// says so. `None` where a store behind `AWS_ENDPOINT_URL` has keys of its own.
+    /// The SDK's, where delta-rs takes the SDK's: for AWS itself, or where `AWS_FORCE_CREDENTIAL_LOAD` or
+    /// `AWS_S3_LOCKING_PROVIDER` says so. `None` where a store behind `AWS_ENDPOINT_URL` has keys of its own.
     pub async fn of_the_sdk() -> Option<Self> {
         let set = |name: &str| std::env::var_os(name).is_some();
         let elsewhere = set("AWS_ENDPOINT_URL") || set("AWS_ENDPOINT");
-        if elsewhere && !set("AWS_FORCE_CREDENTIAL_LOAD") {
+        let forced = set("AWS_FORCE_CREDENTIAL_LOAD") || set("AWS_S3_LOCKING_PROVIDER");
+        if elsewhere && !forced {
             return None;
         }
         let chain = DefaultCredentialsChain::builder().build().await;

@@ -76,25 +76,25 @@ async fn as_a_process_of_its_own() {
     let Ok(storage) = std::env::var("STEDI_TEST_KEPT") else { return };
     let lake = opened(&storage, &std::env::var("STEDI_TEST_STATE").unwrap()).await;
     let watch = Watch::default();
-    let removed = async |folder: &str, except: Option<&str>, before: i64| {
+    let removed = async |folder: &str, except: &[&str], before: i64| {
         let kept = lake.remove_kept(folder, except, before, &watch).await.unwrap();
         assert!(kept.left.is_empty(), "{kept:?}");
         (kept.uploads, kept.versions)
     };
-    assert_eq!(removed("curated", None, i64::MAX).await, (0, 1041));
-    assert_eq!(removed("curated", None, i64::MAX).await, (0, 0));
-    assert_eq!(removed("trusted", Some("trusted/t"), i64::MAX).await, (0, 0));
+    assert_eq!(removed("curated", &[], i64::MAX).await, (0, 1041));
+    assert_eq!(removed("curated", &[], i64::MAX).await, (0, 0));
+    assert_eq!(removed("trusted", &["trusted/t"], i64::MAX).await, (0, 0));
     // An upload may be somebody's who is at it.
-    assert_eq!(removed("trusted", None, 1_000).await, (0, 3));
-    assert_eq!(removed("trusted", None, i64::MAX).await, (1, 0));
+    assert_eq!(removed("trusted", &[], 1_000).await, (0, 3));
+    assert_eq!(removed("trusted", &[], i64::MAX).await, (1, 0));
     // All that the lake itself left behind when it was opened, too.
-    removed("", None, i64::MAX).await;
-    assert_eq!(removed("", None, i64::MAX).await, (0, 0));
+    removed("", &[], i64::MAX).await;
+    assert_eq!(removed("", &[], i64::MAX).await, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_keeps_nothing() {
     let lake = TestLake::new().await;
-    let kept = lake.app.lake.remove_kept("", None, i64::MAX, &Watch::default()).await.unwrap();
+    let kept = lake.app.lake.remove_kept("", &[], i64::MAX, &Watch::default()).await.unwrap();
     assert_eq!(kept, Kept::default());
 }
