@@ -26,7 +26,9 @@ impl Saga {
         let mut except = vec![LEASES];
         except.extend((!erases).then_some(Zone::Landing.name()));
         let purged = parts.iter().filter_map(|part| part.run.what.purged).max().unwrap_or_default();
-        let kept = match self.lake.remove_kept("", &except, purged, &attempt.watch()).await {
+        let watch = attempt.watch();
+        // On the heap: it is deep, and so is what awaits this.
+        let kept = match Box::pin(self.lake.remove_kept("", &except, purged, &watch)).await {
             Err(LakeError::Cancelled) => return Ok(None),
             kept => kept?,
         };
@@ -46,7 +48,8 @@ impl Saga {
 
     /// Removes old versions of what named those whom work was about.
     pub(super) async fn forget_kept(&self, id: &str) {
-        if let Err(error) = self.lake.remove_kept(FOLDER, &[], 0, &Watch::default()).await {
+        let watch = Watch::default();
+        if let Err(error) = Box::pin(self.lake.remove_kept(FOLDER, &[], 0, &watch)).await {
             tracing::warn!(revocation = id, folder = FOLDER, %error, "what the bucket keeps");
         }
     }
