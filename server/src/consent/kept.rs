@@ -1,5 +1,7 @@
 //! What the store keeps beside the objects of the lake, of which a certificate says that it is gone.
 
+use std::collections::BTreeSet;
+
 use stedi_openapi::{CertificateKind, CertifiedExclusion};
 
 use super::error::ConsentError;
@@ -8,6 +10,10 @@ use super::secrets::FOLDER;
 use crate::lake::{LakeError, Watch};
 use crate::ledger::{Attempt, LEASES};
 use crate::pipeline::Zone;
+use crate::snapshot::OWN;
+
+/// Where the lake keeps everything that is no table of the pipeline and no snapshot's file.
+const SYSTEM: &str = "system";
 
 impl Saga {
     /// Removes old versions of objects, and uploads that were begun when somebody could still read the
@@ -22,23 +28,30 @@ impl Saga {
         parts: &[Part],
     ) -> Result<Option<Vec<CertifiedExclusion>>, ConsentError> {
         let erases = parts.iter().any(|part| part.run.what.kind == CertificateKind::Erasure);
-        // Leases name nobody, and are written anew every few seconds.
-        let mut except = vec![LEASES];
-        except.extend((!erases).then_some(Zone::Landing.name()));
+        let zones = [Zone::Landing, Zone::Trusted, Zone::Curated].into_iter();
+        let zones = zones.filter(|zone| erases || *zone != Zone::Landing).map(Zone::name);
         let purged = parts.iter().filter_map(|part| part.run.what.purged).max().unwrap_or_default();
         let watch = attempt.watch();
-        // On the heap: it is deep, and so is what awaits this.
-        let kept = match Box::pin(self.lake.remove_kept("", &except, purged, &watch)).await {
-            Err(LakeError::Cancelled) => return Ok(None),
-            kept => kept?,
-        };
-        tracing::info!(
-            revocation = attempt.id,
-            uploads = kept.uploads,
-            versions = kept.versions,
-            "what the bucket kept is removed"
-        );
-        let left = kept.left.into_iter().map(|why| CertifiedExclusion {
+        let mut left = BTreeSet::new();
+        // By name: where a lake has no prefix, other folders of its bucket are somebody else's.
+        for folder in zones.chain([OWN, SYSTEM]) {
+            // Leases name nobody, and are written anew every few seconds.
+            let except: &[&str] = if folder == SYSTEM { &[LEASES] } else { &[] };
+            // On the heap: it is deep, and so is what awaits this.
+            let kept = match Box::pin(self.lake.remove_kept(folder, except, purged, &watch)).await {
+                Err(LakeError::Cancelled) => return Ok(None),
+                kept => kept?,
+            };
+            tracing::info!(
+                revocation = attempt.id,
+                folder,
+                uploads = kept.uploads,
+                versions = kept.versions,
+                "what the bucket kept is removed"
+            );
+            left.extend(kept.left);
+        }
+        let left = left.into_iter().map(|why| CertifiedExclusion {
             what: "old versions of objects, and unfinished uploads".to_owned(),
             why,
             until: None,

@@ -20,7 +20,7 @@ use crate::ledger::Seen;
 use crate::pipeline::{Class, Declared};
 
 /// The folder of the lake for files of snapshots' own.
-pub(super) const OWN: &str = "snapshots";
+pub const OWN: &str = "snapshots";
 /// Files that are measured at the same time.
 const AT_ONCE: usize = 4;
 /// How often it is tried again because tables changed.

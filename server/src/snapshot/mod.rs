@@ -14,6 +14,7 @@ mod service;
 mod shelf;
 mod splits;
 
+pub use create::OWN;
 pub use croissant::croissant;
 pub use data::Rows;
 pub use error::SnapshotError;
