@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stedi_server::auth::Role;
 
 use crate::datasets::{QUICK, Site};
@@ -103,6 +103,17 @@ fn a_store_without_conditional_writes_or_without_answers() {
     }
 }
 
+/// The certificate of an erasure that has ended well.
+async fn erased(site: &Site, email: &str) -> Value {
+    let erasure = site.ask(Role::Admin, "POST", "/v1/erasures");
+    let (status, erasure) = site.answer(erasure.json(&json!({ "email": email }))).await;
+    assert_eq!(status, 202, "{erasure}");
+    let id = erasure["id"].as_str().unwrap();
+    let ended = site.ended("erasures", id).await;
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    site.serving.json(&format!("/v1/erasures/{id}/certificate")).await
+}
+
 /// What docs/operations.md says is enough, is: also for what an erasure and its scan need.
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(seaweedfs), ignore = "SeaweedFS is not installed; tests/run installs it")]
@@ -119,14 +130,8 @@ async fn least_privileges_are_enough() {
     let site = Site { serving: serving.await };
     site.customers(&["ada", "bob"], 1..5).await;
     site.snapshot(json!({})).await;
-    let erasure = site.ask(Role::Admin, "POST", "/v1/erasures");
-    let (status, erasure) = site.answer(erasure.json(&json!({ "email": "ada@set" }))).await;
-    assert_eq!(status, 202, "{erasure}");
-    let id = erasure["id"].as_str().unwrap();
-    let ended = site.ended("erasures", id).await;
-    assert_eq!(ended["state"], "succeeded", "{ended}");
     // The bucket was asked for old versions and unfinished uploads, too.
-    let certificate = site.serving.json(&format!("/v1/erasures/{id}/certificate")).await;
+    let certificate = erased(&site, "ada@set").await;
     assert!(!certificate.to_string().contains("the store answers 403"), "{certificate}");
 }
 
@@ -163,13 +168,7 @@ async fn an_erasure_leaves_no_old_versions() {
     // Its files are copies: the table has columns that no snapshot has.
     site.snapshot(json!({ "tables": ["customer_curated"] })).await;
     let kept = |below: &str| python("s3.py", &["kept", "lake", below], &s3.environment());
-    let erasure = site.ask(Role::Admin, "POST", "/v1/erasures");
-    let (status, erasure) = site.answer(erasure.json(&json!({ "email": "ada@set" }))).await;
-    assert_eq!(status, 202, "{erasure}");
-    let id = erasure["id"].as_str().unwrap();
-    let ended = site.ended("erasures", id).await;
-    assert_eq!(ended["state"], "succeeded", "{ended}");
-    let certificate = site.serving.json(&format!("/v1/erasures/{id}/certificate")).await;
+    let certificate = erased(&site, "ada@set").await;
     assert!(!certificate.to_string().contains("old versions"), "{certificate}");
     for zone in [
         "landing/",
