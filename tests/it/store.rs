@@ -148,7 +148,7 @@ async fn an_erasure_leaves_no_old_versions() {
     // The lake has the whole bucket, but not what others have in it.
     python("s3.py", &["put", "lake", "elsewhere/notes.txt", "theirs", "2"], &s3.environment());
     let folder = tempfile::tempdir().unwrap();
-    let toml = format!("storage = \"s3://lake/versions\"\n{QUICK}");
+    let toml = format!("storage = \"s3://lake\"\n{QUICK}");
     let keys = folder.path().join("keys");
     let serving = Serving::start_with(folder.path(), &toml, |command| {
         let environment = s3.least();
